@@ -1,0 +1,18 @@
+/** `npm start [-- flags]`: sets up what is missing, then runs the server with the flags. */
+import { spawn } from 'node:child_process';
+import { bundle, ensureBundle, ensureDependencies, ensureGenerated, node } from './setup.mjs';
+
+ensureDependencies();
+ensureGenerated();
+ensureBundle();
+
+const server = spawn(node, [bundle, ...process.argv.slice(2)], { stdio: 'inherit' });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => server.kill(signal));
+server.on('exit', (code, signal) => {
+  if (signal !== null) {
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  } else {
+    process.exitCode = code ?? 1;
+  }
+});

@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+/** design: a file imports only from a lower level or from its own folder. */
+const LEVELS: Record<string, number> = {
+  base: 0,
+  gen: 1,
+  ports: 1,
+  raft: 2,
+  mvcc: 2,
+  lease: 2,
+  watch: 3,
+  membership: 3,
+  auth: 3,
+  apply: 4,
+  server: 5,
+  storage: 6,
+  peer: 6,
+  rpc: 6,
+  http: 6,
+  observability: 6,
+  platform: 6,
+  config: 6,
+  cli: 7,
+};
+const TOP_LEVEL = 7;
+const PURE_LEVEL_MAX = 4;
+const SRC = join(import.meta.dirname, '..', '..', 'src');
+
+interface Import {
+  readonly file: string;
+  readonly target: string;
+}
+
+function folderOf(path: string): string {
+  const [first, ...rest] = path.split('/');
+  return rest.length === 0 ? '' : (first ?? '');
+}
+
+function levelOf(path: string): number {
+  const folder = folderOf(path);
+  const level = folder === '' ? TOP_LEVEL : LEVELS[folder];
+  if (level === undefined) throw new Error(`src/${path}: folder src/${folder} has no level`);
+  return level;
+}
+
+function sourceFiles(): string[] {
+  return readdirSync(SRC, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(SRC, join(entry.parentPath, entry.name)));
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(SRC, file), 'utf8');
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\b[^'"`;]*?(?:from\s*)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g,
+  );
+  return Array.from(found, (match) => ({ file, target: match[1] ?? match[2] ?? '' }));
+}
+
+function violation({ file, target }: Import): string | undefined {
+  const level = levelOf(file);
+  if (!target.startsWith('.')) {
+    if (level <= PURE_LEVEL_MAX)
+      return `src/${file} imports ${target}: levels 0 to 4 import no package and no node: module`;
+    if (target === 'lmdb' && !file.startsWith('storage/lmdb/'))
+      return `src/${file} imports lmdb: only src/storage/lmdb may`;
+    return undefined;
+  }
+  const resolved = relative(SRC, join(SRC, dirname(file), target));
+  if (resolved.startsWith('..')) return `src/${file} imports ${target}: outside of src`;
+  if (folderOf(resolved) === folderOf(file)) return undefined;
+  return levelOf(resolved) < level ? undefined : `src/${file} imports src/${resolved}: not from a lower level`;
+}
+
+describe('layers', () => {
+  test('every import goes to a lower level or stays in its folder', () => {
+    const files = sourceFiles();
+    expect(files.length).toBeGreaterThan(5);
+    expect(files.flatMap(importsOf).map(violation).filter(Boolean)).toEqual([]);
+  });
+
+  test('the check itself finds an upward import, an impure one and a stray lmdb', () => {
+    expect(violation({ file: 'base/x.ts', target: '../mvcc/backend.ts' })).toContain('not from a lower level');
+    expect(violation({ file: 'raft/x.ts', target: 'node:fs' })).toContain('levels 0 to 4');
+    expect(violation({ file: 'server/x.ts', target: 'lmdb' })).toContain('only src/storage/lmdb');
+    expect(violation({ file: 'server/x.ts', target: '../base/bytes.ts' })).toBeUndefined();
+  });
+});
