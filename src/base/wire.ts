@@ -4,15 +4,13 @@
  * 64-bit integers come in two flavours. `number` is exact up to 2^53 and rounds beyond it: for revisions, indexes,
  * terms, counts and sizes. `bigint` is always exact: for ids.
  */
+import { EMPTY } from './bytes.ts';
 import { utf8Decode, utf8Length, utf8Write } from './utf8.ts';
 
 /** Malformed or truncated input, or a value the wire format cannot carry. */
 export class WireError extends Error {
   override readonly name = 'WireError';
 }
-
-/** The one empty byte string that decoded messages share. It has no bytes, so sharing it is safe. */
-export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
 
 /** How deep messages and groups may nest in decoded input: bounds the stack that hostile input can use. */
 export const WIRE_DEPTH_MAX = 100;
@@ -23,14 +21,17 @@ const TWO_64 = 2 ** 64;
 const INT64_MIN = -(2n ** 63n);
 const UINT64_MAX = 2n ** 64n - 1n;
 
-/** A malformed length of a scope must not be able to move a read outside of it: all reads stop at `end`. */
+/**
+ * Reads one encoded message. No read passes the end of the innermost message, whatever the lengths in the input say.
+ * Fields the codecs do not know, or know under another wire type, are passed over.
+ */
 export class WireReader {
   private readonly buf: Uint8Array;
   private pos: number;
   /** End of the innermost message being read; pos <= end <= buf.length always. */
   private end: number;
   private depth = 0;
-  /** The two halves of the last varint read by varint64(), as unsigned and signed 32-bit numbers mixed. */
+  /** The halves of the last varint that varint64() read; bit patterns, so either may be negative. */
   private lo = 0;
   private hi = 0;
 
@@ -133,7 +134,7 @@ export class WireReader {
   /** A view into the input, not a copy: the input must not be overwritten while the message is in use. */
   bytes(): Uint8Array {
     const length = this.length();
-    if (length === 0) return EMPTY_BYTES;
+    if (length === 0) return EMPTY;
     const start = this.pos;
     this.pos = start + length;
     return new Uint8Array(this.buf.buffer, this.buf.byteOffset + start, length);
@@ -278,7 +279,7 @@ export class WireWriter {
 
   /** A copy of what was written; the writer is empty again afterwards. */
   finish(): Uint8Array {
-    const out = this.pos === 0 ? EMPTY_BYTES : this.buf.slice(0, this.pos);
+    const out = this.pos === 0 ? EMPTY : this.buf.slice(0, this.pos);
     this.pos = 0;
     if (this.buf.length > RETAINED_BYTES_MAX) this.buf = new Uint8Array(INITIAL_BYTES);
     return out;
@@ -433,7 +434,7 @@ function varintLength(value: number): number {
 
 const shared = new WireWriter();
 
-/** The writer that all encode functions share. Encoding is synchronous and never nests, so one is enough. */
+/** The writer that all encode functions share: encoding is synchronous and never nests, so one is enough. */
 export function sharedWriter(): WireWriter {
   shared.reset();
   return shared;
