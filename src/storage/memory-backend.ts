@@ -2,7 +2,8 @@
 import { assert } from '../base/assert.ts';
 import { TABLES } from '../mvcc/backend.ts';
 import type { Backend, BackendView, Cursor, Table, WriteBatch } from '../mvcc/backend.ts';
-import { SortedRows, RowsCursor } from './sorted-rows.ts';
+import { SortedRows } from './sorted-rows.ts';
+import type { RowsCursor } from './sorted-rows.ts';
 
 type Tables = ReadonlyMap<Table, SortedRows>;
 
