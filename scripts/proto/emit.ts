@@ -31,19 +31,15 @@ function valueType(field: FieldModel, init: boolean): string {
   return field.big ? 'bigint' : 'number';
 }
 
-function isOptional(field: FieldModel): boolean {
-  return !field.repeated && (field.kind === 'message' || field.kind === 'raw' || field.rivals !== undefined);
-}
-
 function memberType(field: FieldModel, init: boolean): string {
   const type = valueType(field, init);
   if (field.repeated) return init ? `readonly ${type}[]` : `${type}[]`;
-  return isOptional(field) ? `${type} | undefined` : type;
+  return field.optional ? `${type} | undefined` : type;
 }
 
 function defaultValue(field: FieldModel): string {
   if (field.repeated) return '[]';
-  if (isOptional(field)) return 'undefined';
+  if (field.optional) return 'undefined';
   if (field.kind === 'bytes') return 'EMPTY';
   if (field.kind === 'bool') return 'false';
   if (field.kind === 'string') return "''";
@@ -71,7 +67,7 @@ function emitInterfaces(message: MessageModel): string[] {
   };
   const inits = fields.map((field) => {
     const type = memberType(field, true);
-    return `  ${field.name}?: ${isOptional(field) ? type : `${type} | undefined`};`;
+    return `  ${field.name}?: ${field.optional ? type : `${type} | undefined`};`;
   });
   return [
     `export interface ${name} {`,
@@ -106,7 +102,7 @@ function emitCase(tag: number, body: readonly string[]): string[] {
 function emitReadField(field: FieldModel): string[] {
   const { name } = field;
   if (!field.repeated) {
-    const clear = (field.rivals ?? []).map((rival) => `${rival} = undefined;`);
+    const clear = field.rivals.map((rival) => `${rival} = undefined;`);
     return emitCase(tagOf(field), [...clear, ...readValue(field, (value) => `${name} = ${value};`)]);
   }
   const lines = emitCase(
@@ -186,8 +182,8 @@ function emitWriteRepeated(field: FieldModel): string[] {
 function emitWriteField(field: FieldModel, proto2: boolean): string[] {
   const member = `m.${field.name}`;
   if (field.repeated) return emitWriteRepeated(field);
-  if (isOptional(field)) return block(`${member} !== undefined`, writeValue(field, member));
-  if (field.kind === 'bytes' || field.kind === 'string') {
+  if (field.optional) return block(`${member} !== undefined`, writeValue(field, member));
+  if (field.kind === 'bytes' || (field.kind === 'string' && !proto2)) {
     return block(`${member} !== undefined && ${member}.length > 0`, writeValue(field, member));
   }
   if (proto2) return writeValue(field, `${member} ?? ${defaultValue(field)}`).map((line) => `  ${line}`);

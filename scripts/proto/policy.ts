@@ -49,6 +49,9 @@ const RAW_FIELDS = new Set([
   'etcdserverpb.InternalRaftRequest.lease_revoke',
 ]);
 
+/** proto2 scalars whose absence means something: `undefined` when absent, written when defined. */
+const PRESENCE_FIELDS = new Set(['etcdserverpb.Request.PrevExist', 'etcdserverpb.Request.Refresh']);
+
 export function isBigint(message: string, field: string): boolean {
   return BIGINT_FIELDS.has(field) || BIGINT_FIELDS.has(`${message}.${field}`);
 }
@@ -56,6 +59,10 @@ export function isBigint(message: string, field: string): boolean {
 /** `message` is the full name, without a leading dot. */
 export function isRaw(message: string, field: string): boolean {
   return RAW_FIELDS.has(`${message}.${field}`);
+}
+
+export function hasPresence(message: string, field: string): boolean {
+  return PRESENCE_FIELDS.has(`${message}.${field}`);
 }
 
 /** range_end -> rangeEnd, remaining_TTL -> remainingTTL, NodeID -> nodeID; names all in capitals (ID, TTL) stay. */

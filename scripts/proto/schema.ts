@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
-import { PROTO_FILES, isBigint, isRaw, memberName } from './policy.ts';
+import { PROTO_FILES, hasPresence, isBigint, isRaw, memberName } from './policy.ts';
 
 export type FieldKind =
   'bool' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'bytes' | 'string' | 'enum' | 'message' | 'raw';
@@ -19,8 +19,10 @@ export interface FieldModel {
   readonly big: boolean;
   readonly repeated: boolean;
   readonly packed: boolean;
-  /** The other members of this field's oneof, or undefined outside of one. */
-  readonly rivals: readonly string[] | undefined;
+  /** Whether absent differs from zero: messages, members of a oneof, and what the policy lists. */
+  readonly optional: boolean;
+  /** The other members of this field's oneof: setting this field unsets them. */
+  readonly rivals: readonly string[];
   /** For messages (raw ones too) and enums. */
   readonly type: TypeRef | undefined;
 }
@@ -93,11 +95,17 @@ function fileOf(protoDir: string, object: protobuf.ReflectionObject): string {
   return found[1];
 }
 
+function rivalsOf(field: protobuf.Field): string[] {
+  const members = field.partOf?.fieldsArray ?? [];
+  return members.filter((other) => other !== field).map((other) => memberName(other.name));
+}
+
 function fieldModel(protoDir: string, message: protobuf.Type, field: protobuf.Field): FieldModel {
   if (field.map) throw new Error(`${field.fullName}: map fields are not supported`);
   const resolved = field.resolvedType;
   const isMessage = resolved instanceof protobuf.Type;
-  const raw = isRaw(message.fullName.slice(1), field.name);
+  const owner = message.fullName.slice(1);
+  const raw = isRaw(owner, field.name);
   if (raw && !isMessage) throw new Error(`${field.fullName} is listed as raw and is not a message`);
   if (resolved === null && !SCALARS.has(field.type)) throw new Error(`${field.fullName}: ${field.type} not supported`);
   const scalar = field.type as FieldKind;
@@ -109,7 +117,8 @@ function fieldModel(protoDir: string, message: protobuf.Type, field: protobuf.Fi
     big: (kind === 'int64' || kind === 'uint64') && isBigint(message.name, field.name),
     repeated: field.repeated,
     packed: field.repeated && field.packed && isVarint(kind),
-    rivals: field.partOf?.fieldsArray.filter((other) => other !== field).map((other) => memberName(other.name)),
+    optional: !field.repeated && (isMessage || field.partOf !== null || hasPresence(owner, field.name)),
+    rivals: rivalsOf(field),
     type: resolved === null ? undefined : { name: typeName(resolved), file: fileOf(protoDir, resolved) },
   };
 }

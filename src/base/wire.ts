@@ -277,6 +277,11 @@ export class WireWriter {
     this.pos = 0;
   }
 
+  /** What was written, without a copy: valid until the writer is used again. */
+  view(): Uint8Array {
+    return this.buf.subarray(0, this.pos);
+  }
+
   /** A copy of what was written; the writer is empty again afterwards. */
   finish(): Uint8Array {
     const out = this.pos === 0 ? EMPTY : this.buf.slice(0, this.pos);

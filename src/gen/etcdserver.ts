@@ -45,3 +45,152 @@ export function encodeMetadata(m: MetadataInit): Uint8Array {
   writeMetadata(m, w);
   return w.finish();
 }
+
+export interface Request {
+  ID: bigint;
+  method: string;
+  path: string;
+  val: string;
+  dir: boolean;
+  prevValue: string;
+  prevIndex: number;
+  prevExist: boolean | undefined;
+  expiration: number;
+  wait: boolean;
+  since: number;
+  recursive: boolean;
+  sorted: boolean;
+  quorum: boolean;
+  time: number;
+  stream: boolean;
+  refresh: boolean | undefined;
+}
+
+export interface RequestInit {
+  ID?: bigint | undefined;
+  method?: string | undefined;
+  path?: string | undefined;
+  val?: string | undefined;
+  dir?: boolean | undefined;
+  prevValue?: string | undefined;
+  prevIndex?: number | undefined;
+  prevExist?: boolean | undefined;
+  expiration?: number | undefined;
+  wait?: boolean | undefined;
+  since?: number | undefined;
+  recursive?: boolean | undefined;
+  sorted?: boolean | undefined;
+  quorum?: boolean | undefined;
+  time?: number | undefined;
+  stream?: boolean | undefined;
+  refresh?: boolean | undefined;
+}
+
+export function readRequest(r: WireReader): Request {
+  let ID: bigint = 0n;
+  let method: string = '';
+  let path: string = '';
+  let val: string = '';
+  let dir: boolean = false;
+  let prevValue: string = '';
+  let prevIndex: number = 0;
+  let prevExist: boolean | undefined = undefined;
+  let expiration: number = 0;
+  let wait: boolean = false;
+  let since: number = 0;
+  let recursive: boolean = false;
+  let sorted: boolean = false;
+  let quorum: boolean = false;
+  let time: number = 0;
+  let stream: boolean = false;
+  let refresh: boolean | undefined = undefined;
+  while (r.more()) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8:
+        ID = r.uint64Big();
+        break;
+      case 18:
+        method = r.string();
+        break;
+      case 26:
+        path = r.string();
+        break;
+      case 34:
+        val = r.string();
+        break;
+      case 40:
+        dir = r.bool();
+        break;
+      case 50:
+        prevValue = r.string();
+        break;
+      case 56:
+        prevIndex = r.uint64();
+        break;
+      case 64:
+        prevExist = r.bool();
+        break;
+      case 72:
+        expiration = r.int64();
+        break;
+      case 80:
+        wait = r.bool();
+        break;
+      case 88:
+        since = r.uint64();
+        break;
+      case 96:
+        recursive = r.bool();
+        break;
+      case 104:
+        sorted = r.bool();
+        break;
+      case 112:
+        quorum = r.bool();
+        break;
+      case 120:
+        time = r.int64();
+        break;
+      case 128:
+        stream = r.bool();
+        break;
+      case 136:
+        refresh = r.bool();
+        break;
+      default:
+        r.skip(tag);
+    }
+  }
+  return { ID, method, path, val, dir, prevValue, prevIndex, prevExist, expiration, wait, since, recursive, sorted, quorum, time, stream, refresh };
+}
+
+export function decodeRequest(buf: Uint8Array): Request {
+  return readRequest(new WireReader(buf));
+}
+
+export function writeRequest(m: RequestInit, w: WireWriter): void {
+  w.bigint64(8, m.ID ?? 0n);
+  w.string(18, m.method ?? '');
+  w.string(26, m.path ?? '');
+  w.string(34, m.val ?? '');
+  w.bool(40, m.dir ?? false);
+  w.string(50, m.prevValue ?? '');
+  w.uint64(56, m.prevIndex ?? 0);
+  if (m.prevExist !== undefined) w.bool(64, m.prevExist);
+  w.int64(72, m.expiration ?? 0);
+  w.bool(80, m.wait ?? false);
+  w.uint64(88, m.since ?? 0);
+  w.bool(96, m.recursive ?? false);
+  w.bool(104, m.sorted ?? false);
+  w.bool(112, m.quorum ?? false);
+  w.int64(120, m.time ?? 0);
+  w.bool(128, m.stream ?? false);
+  if (m.refresh !== undefined) w.bool(136, m.refresh);
+}
+
+export function encodeRequest(m: RequestInit): Uint8Array {
+  const w = sharedWriter();
+  writeRequest(m, w);
+  return w.finish();
+}
