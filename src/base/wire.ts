@@ -3,6 +3,9 @@
  *
  * 64-bit integers come in two flavours. `number` is exact up to 2^53 and rounds beyond it: for revisions, indexes,
  * terms, counts and sizes. `bigint` is always exact: for ids.
+ *
+ * One departure from the protobuf rules: a singular message field that occurs twice is not merged, the last one wins.
+ * No encoder writes such input.
  */
 import { EMPTY } from './bytes.ts';
 import { utf8Decode, utf8Length, utf8Write } from './utf8.ts';
