@@ -97,12 +97,12 @@ export interface TransportCall {
 
 /** The Dispatcher's side of an open call: the transport reports here, in order. */
 export interface CallReceiver {
-  onMessage(message: Uint8Array): void;
-  onHalfClose(): void;
+  message(message: Uint8Array): void;
+  halfClosed(): void;
   /** The client reset the stream, or the connection broke. Nothing follows. */
-  onCancel(): void;
+  reset(): void;
   /** See DRAIN_MARK_BYTES. */
-  onDrain(): void;
+  drained(): void;
 }
 
 /** Accepts calls from transports. */
