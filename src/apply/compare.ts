@@ -1,0 +1,85 @@
+/** The comparisons that guard a txn. */
+import { compareBytes } from '../base/bytes.ts';
+import { decodeKeyValue } from '../gen/mvccpb.ts';
+import { CompareResult, CompareTarget, type Compare, type RangeRequest } from '../gen/rpc.ts';
+
+/** Reads the state as it was before the txn. */
+export type CompareReader = (query: RangeRequest) => { readonly kvs: readonly Uint8Array[] };
+
+/** What a comparison looks at: one key's version, revisions, lease and value. */
+interface Subject {
+  readonly version: number;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly lease: bigint;
+  readonly value: Uint8Array;
+}
+
+const ABSENT: Subject = { version: 0, createRevision: 0, modRevision: 0, lease: 0n, value: new Uint8Array(0) };
+
+/** All comparisons hold; an empty list does. */
+export function allHold(compares: readonly Compare[], read: CompareReader): boolean {
+  return compares.every((compare) => holds(compare, read));
+}
+
+/** Every key in the range must satisfy it. No key at all compares as zeroes, and never satisfies a comparison of values. */
+function holds(compare: Compare, read: CompareReader): boolean {
+  const { kvs } = read(queryOf(compare));
+  if (kvs.length === 0) return compare.target !== CompareTarget.VALUE && subjectHolds(compare, ABSENT);
+  return kvs.every((kv) => subjectHolds(compare, decodeKeyValue(kv)));
+}
+
+function queryOf(compare: Compare): RangeRequest {
+  return {
+    key: compare.key,
+    rangeEnd: compare.rangeEnd,
+    limit: 0,
+    revision: 0,
+    sortOrder: 0,
+    sortTarget: 0,
+    serializable: false,
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+  };
+}
+
+/** A target outside of the enum compares as equal; a result outside of it always holds. */
+function subjectHolds(compare: Compare, subject: Subject): boolean {
+  const order = targetOrder(compare, subject);
+  switch (compare.result) {
+    case CompareResult.EQUAL:
+      return order === 0;
+    case CompareResult.NOT_EQUAL:
+      return order !== 0;
+    case CompareResult.GREATER:
+      return order > 0;
+    case CompareResult.LESS:
+      return order < 0;
+    default:
+      return true;
+  }
+}
+
+/** Negative, zero or positive as the subject is below, at or above the operand; an operand not given is zero or empty. */
+function targetOrder(compare: Compare, subject: Subject): number {
+  switch (compare.target) {
+    case CompareTarget.VERSION:
+      return subject.version - (compare.version ?? 0);
+    case CompareTarget.CREATE:
+      return subject.createRevision - (compare.createRevision ?? 0);
+    case CompareTarget.MOD:
+      return subject.modRevision - (compare.modRevision ?? 0);
+    case CompareTarget.VALUE:
+      return compareBytes(subject.value, compare.value ?? ABSENT.value);
+    case CompareTarget.LEASE: {
+      const operand = compare.lease ?? 0n;
+      return subject.lease < operand ? -1 : subject.lease > operand ? 1 : 0;
+    }
+    default:
+      return 0;
+  }
+}

@@ -1,0 +1,157 @@
+/** Puts, deletes, ranges and txns as they are carried out on the store. */
+import { etcdError } from '../base/etcd-error.ts';
+import { decodeKeyValue } from '../gen/mvccpb.ts';
+import type {
+  DeleteRangeRequest,
+  DeleteRangeResponseInit,
+  PutRequest,
+  PutResponseInit,
+  RangeRequest,
+  RangeResponseInit,
+  RequestOp,
+  ResponseOpInit,
+  TxnRequest,
+  TxnResponseInit,
+} from '../gen/rpc.ts';
+import type { MvccStore } from '../mvcc/store.ts';
+import type { WriteTxn } from '../mvcc/write-txn.ts';
+import { allHold } from './compare.ts';
+
+/** Whether a lease is known: puts may only attach to one that is. */
+export type LeaseExists = (id: bigint) => boolean;
+
+export function applyPut(txn: WriteTxn, leaseExists: LeaseExists, request: PutRequest): PutResponseInit {
+  if (request.lease !== 0n && !leaseExists(request.lease)) throw etcdError('LeaseNotFound');
+  return putInTxn(txn, request);
+}
+
+function putInTxn(txn: WriteTxn, request: PutRequest): PutResponseInit {
+  const needsOld = request.prevKv || request.ignoreValue || request.ignoreLease;
+  const old = needsOld ? txn.get(request.key) : undefined;
+  let { value, lease } = request;
+  if (request.ignoreValue || request.ignoreLease) {
+    if (old === undefined) throw etcdError('KeyNotFound');
+    const kv = decodeKeyValue(old);
+    if (request.ignoreValue) value = kv.value;
+    if (request.ignoreLease) lease = kv.lease;
+  }
+  txn.put(request.key, value, lease);
+  return { header: { revision: txn.revision }, prevKv: request.prevKv ? old : undefined };
+}
+
+export function applyDeleteRange(txn: WriteTxn, request: DeleteRangeRequest): DeleteRangeResponseInit {
+  const prevKvs = request.prevKv ? txn.range(wholeRange(request.key, request.rangeEnd)).kvs : [];
+  const deleted = txn.deleteRange(request.key, request.rangeEnd);
+  return { header: { revision: txn.revision }, deleted, prevKvs };
+}
+
+export function applyRange(txn: WriteTxn, request: RangeRequest): RangeResponseInit {
+  const { kvs, count, more } = txn.range(request);
+  return { header: { revision: txn.revision }, kvs, count, more };
+}
+
+/**
+ * Runs a txn: all comparisons, of nested txns too, look at the state before it; what the chosen branches would do is checked
+ * as a whole before the first write, so that a txn fails without a trace.
+ */
+export function applyTxn(
+  store: MvccStore,
+  txn: WriteTxn,
+  leaseExists: LeaseExists,
+  request: TxnRequest,
+): TxnResponseInit {
+  const plan = choosePath(txn, request);
+  checkPath(store, txn, leaseExists, plan);
+  const response = runPath(txn, plan);
+  return { ...response, header: { revision: txn.revision } };
+}
+
+/** A read-only txn, answered from the store without going through the log. */
+export function readOnlyTxn(store: MvccStore, request: TxnRequest): TxnResponseInit {
+  const revision = store.currentRev;
+  const succeeded = allHold(request.compare, (query) => store.range(query));
+  const ranges: RangeRequest[] = [];
+  for (const op of succeeded ? request.success : request.failure) {
+    if (op.requestRange === undefined) throw etcdError('KeyNotFound');
+    checkRangeRevision(store, op.requestRange);
+    ranges.push(op.requestRange);
+  }
+  const responses = ranges.map((query) => {
+    const { kvs, count, more } = store.range(query);
+    return { responseRange: { header: { revision }, kvs, count, more } };
+  });
+  return { header: { revision }, succeeded, responses };
+}
+
+/** Which branch each txn of the tree takes. */
+interface Path {
+  readonly succeeded: boolean;
+  readonly steps: readonly Step[];
+}
+
+interface Step {
+  readonly op: RequestOp;
+  /** The path of a nested txn. */
+  readonly nested: Path | undefined;
+}
+
+function choosePath(txn: WriteTxn, request: TxnRequest): Path {
+  const succeeded = allHold(request.compare, (query) => txn.range(query));
+  const steps = (succeeded ? request.success : request.failure).map((op) => ({
+    op,
+    nested: op.requestTxn === undefined ? undefined : choosePath(txn, op.requestTxn),
+  }));
+  return { succeeded, steps };
+}
+
+function checkPath(store: MvccStore, txn: WriteTxn, leaseExists: LeaseExists, path: Path): void {
+  for (const { op, nested } of path.steps) {
+    if (nested !== undefined) checkPath(store, txn, leaseExists, nested);
+    else if (op.requestRange !== undefined) checkRangeRevision(store, op.requestRange);
+    else if (op.requestPut !== undefined) checkPut(txn, leaseExists, op.requestPut);
+  }
+}
+
+function checkPut(txn: WriteTxn, leaseExists: LeaseExists, request: PutRequest): void {
+  if ((request.ignoreValue || request.ignoreLease) && txn.get(request.key) === undefined)
+    throw etcdError('KeyNotFound');
+  if (request.lease !== 0n && !leaseExists(request.lease)) throw etcdError('LeaseNotFound');
+}
+
+/** Inside a txn only 0 means "now": a negative revision is compared as it stands. */
+function checkRangeRevision(store: MvccStore, request: RangeRequest): void {
+  if (request.revision === 0) return;
+  if (request.revision > store.currentRev) throw etcdError('FutureRev');
+  if (request.revision < store.compactRev) throw etcdError('Compacted');
+}
+
+function runPath(txn: WriteTxn, path: Path): TxnResponseInit {
+  return { succeeded: path.succeeded, responses: path.steps.map((step) => runStep(txn, step)) };
+}
+
+function runStep(txn: WriteTxn, { op, nested }: Step): ResponseOpInit {
+  // The header of a nested txn's answer is there, and empty.
+  if (nested !== undefined) return { responseTxn: { ...runPath(txn, nested), header: {} } };
+  if (op.requestRange !== undefined) return { responseRange: applyRange(txn, op.requestRange) };
+  if (op.requestPut !== undefined) return { responsePut: putInTxn(txn, op.requestPut) };
+  if (op.requestDeleteRange !== undefined) return { responseDeleteRange: applyDeleteRange(txn, op.requestDeleteRange) };
+  throw etcdError('KeyNotFound');
+}
+
+function wholeRange(key: Uint8Array, rangeEnd: Uint8Array): RangeRequest {
+  return {
+    key,
+    rangeEnd,
+    limit: 0,
+    revision: 0,
+    sortOrder: 0,
+    sortTarget: 0,
+    serializable: false,
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0,
+    maxModRevision: 0,
+    minCreateRevision: 0,
+    maxCreateRevision: 0,
+  };
+}

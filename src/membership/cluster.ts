@@ -1,0 +1,110 @@
+/** Who belongs to the cluster, as the applied log says. */
+import { assert } from '../base/assert.ts';
+import { etcdError } from '../base/etcd-error.ts';
+import { utf8Encode } from '../base/utf8.ts';
+import { decodeMember, encodeMember, type Member } from './member.ts';
+import { decodeText } from './text.ts';
+
+/** Where the cluster keeps itself: rows of the backend's tables of the same names. */
+export interface ClusterTables {
+  put(table: 'members' | 'membersRemoved' | 'cluster', key: Uint8Array, value: Uint8Array): void;
+  delete(table: 'members', key: Uint8Array): void;
+  rows(table: 'members' | 'membersRemoved' | 'cluster'): Iterable<{ key: Uint8Array; value: Uint8Array }>;
+}
+
+const CLUSTER_VERSION_KEY = utf8Encode('clusterVersion');
+const REMOVED_MARK = utf8Encode('removed');
+
+/** A member's id as text: lower-case hex without padding. */
+export function idText(id: bigint): string {
+  return id.toString(16);
+}
+
+export class Cluster {
+  readonly #tables: ClusterTables;
+  readonly #members = new Map<bigint, Member>();
+  /** An id that was removed can never be used again. */
+  readonly #removed = new Set<bigint>();
+  /** `3.6.0`; undefined until the leader has set it. */
+  #version: string | undefined;
+
+  /** Reads what the tables hold. */
+  constructor(tables: ClusterTables) {
+    this.#tables = tables;
+    for (const { value } of tables.rows('members')) {
+      const member = decodeMember(value);
+      this.#members.set(member.id, member);
+    }
+    for (const { key } of tables.rows('membersRemoved')) this.#removed.add(BigInt(`0x${decodeText(key)}`));
+    for (const { key, value } of tables.rows('cluster')) {
+      if (decodeText(key) === 'clusterVersion') this.#version = decodeText(value);
+    }
+  }
+
+  get version(): string | undefined {
+    return this.#version;
+  }
+
+  /** Ascending by id. */
+  members(): Member[] {
+    return [...this.#members.values()].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  }
+
+  member(id: bigint): Member | undefined {
+    return this.#members.get(id);
+  }
+
+  isRemoved(id: bigint): boolean {
+    return this.#removed.has(id);
+  }
+
+  /** Throws MemberExist or MemberNotFound where the id was used before, PeerURLExist where a URL is in use. */
+  checkAdd(member: Member): void {
+    if (this.#removed.has(member.id)) throw etcdError('MemberNotFound');
+    if (this.#members.has(member.id)) throw etcdError('MemberExist');
+    const used = new Set([...this.#members.values()].flatMap((other) => [...other.peerURLs]));
+    if (member.peerURLs.some((url) => used.has(url))) throw etcdError('PeerURLExist');
+  }
+
+  add(member: Member): void {
+    assert(!this.#removed.has(member.id), 'a removed member cannot come back', { id: idText(member.id) });
+    this.#store({ ...member });
+  }
+
+  remove(id: bigint): void {
+    this.#members.delete(id);
+    this.#removed.add(id);
+    this.#tables.delete('members', utf8Encode(idText(id)));
+    this.#tables.put('membersRemoved', utf8Encode(idText(id)), REMOVED_MARK);
+  }
+
+  promote(id: bigint): void {
+    this.#change(id, { isLearner: false });
+  }
+
+  updatePeerURLs(id: bigint, peerURLs: readonly string[]): void {
+    this.#change(id, { peerURLs });
+  }
+
+  /** What a member says of itself once it runs: from then on it counts as started. */
+  updateAttributes(id: bigint, name: string, clientURLs: readonly string[]): void {
+    if (this.#removed.has(id)) return;
+    this.#change(id, { name, clientURLs });
+  }
+
+  setVersion(version: string): void {
+    this.#version = version;
+    this.#tables.put('cluster', CLUSTER_VERSION_KEY, utf8Encode(version));
+  }
+
+  #change(id: bigint, change: Partial<Member>): void {
+    const member = this.#members.get(id);
+    assert(member !== undefined, 'change of an unknown member', { id: idText(id) });
+    this.#store({ ...member, ...change });
+  }
+
+  #store(member: Member): void {
+    this.#members.set(member.id, member);
+    this.#tables.put('members', utf8Encode(idText(member.id)), encodeMember(member));
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Runs long jobs in slices on the one thread there is, so that no request waits longer than a slice for the loop. Jobs take
+ * turns; between two slices the event loop goes round once.
+ */
+import type { Clock } from '../ports/clock.ts';
+import type { Job } from '../ports/job.ts';
+
+/** How long one slice may hold the loop. Kept well below the 10 ms that the loop may be held at most. */
+const SLICE_MS = 3;
+const UNITS_FIRST = 64;
+const UNITS_MAX = 65_536;
+
+interface Running {
+  /** One step; true when the job is over, one way or the other. */
+  readonly step: (units: number) => boolean;
+  /** Units per step, adapted so that a step takes about half a slice. */
+  units: number;
+}
+
+export class JobRunner {
+  readonly #clock: Clock;
+  readonly #queue: Running[] = [];
+  #scheduled = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get running(): number {
+    return this.#queue.length;
+  }
+
+  /** Runs the job to its end and closes it. A small job ends within the call. */
+  run<T>(job: Job<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const step = (units: number): boolean => {
+        try {
+          if (!job.step(units)) return false;
+          resolve(job.result());
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+        job.close();
+        return true;
+      };
+      const running = { step, units: UNITS_FIRST };
+      if (this.#slice(running)) return;
+      this.#queue.push(running);
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#queue.length === 0) return;
+    this.#scheduled = true;
+    this.#clock.soon(() => {
+      this.#scheduled = false;
+      const running = this.#queue.shift();
+      if (running !== undefined && !this.#slice(running)) this.#queue.push(running);
+      this.#schedule();
+    });
+  }
+
+  /** Steps for one slice; true when the job is over. */
+  #slice(running: Running): boolean {
+    const startMs = this.#clock.monotonicMs();
+    let stepStartMs = startMs;
+    for (;;) {
+      if (running.step(running.units)) return true;
+      const nowMs = this.#clock.monotonicMs();
+      const tookMs = nowMs - stepStartMs;
+      if (tookMs > SLICE_MS / 2) running.units = Math.max(1, Math.floor(running.units / 2));
+      else if (tookMs < SLICE_MS / 8) running.units = Math.min(UNITS_MAX, running.units * 2);
+      if (nowMs - startMs >= SLICE_MS / 2) return false;
+      stepStartMs = nowMs;
+    }
+  }
+}
