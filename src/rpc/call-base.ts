@@ -12,7 +12,6 @@ import type { Peer, RpcContext, RpcMetadata, TransportCall } from './transport.t
 export const SEND_BYTES_MAX = 2 ** 31 - 1;
 
 export abstract class CallBase implements RpcContext {
-  readonly peer: Peer;
   readonly path: string;
   readonly deadlineMs: number | undefined;
   protected readonly env: CallEnvironment;
@@ -30,7 +29,6 @@ export abstract class CallBase implements RpcContext {
     this.path = method.path;
     this.metrics = metrics;
     this.transport = transport;
-    this.peer = transport.peer;
     this.startedMs = env.clock.monotonicMs();
     metrics.started();
     const { timeoutMs } = transport;
@@ -42,8 +40,12 @@ export abstract class CallBase implements RpcContext {
     }
   }
 
+  get peer(): Peer {
+    return this.transport.peer;
+  }
+
   get peerAddress(): string {
-    return this.peer.address;
+    return this.transport.peer.address;
   }
 
   get metadata(): RpcMetadata {

@@ -1,0 +1,133 @@
+/** One call on @grpc/grpc-js, driven at the level of its server interceptors: no Node stream is made per call. */
+
+import type { Metadata, ServerInterceptingCallInterface } from '@grpc/grpc-js';
+import { DRAIN_MARK_BYTES } from '../transport.ts';
+import type { CallOpener, CallReceiver, Peer, RpcMetadata, TransportCall } from '../transport.ts';
+
+type SentStatus = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
+
+export class GrpcJsCall implements TransportCall, RpcMetadata {
+  readonly #call: ServerInterceptingCallInterface;
+  readonly #opener: CallOpener;
+  readonly #path: string;
+  readonly #sendStatus: (status: SentStatus) => void;
+  #metadata: Metadata | undefined;
+  #receiver: CallReceiver | undefined;
+  #backlogBytes = 0;
+  #isReadingPaused = false;
+  #isReadPending = false;
+  /** After the status was handed over: grpc-js reports every end as a cancellation. */
+  #isOver = false;
+
+  constructor(call: ServerInterceptingCallInterface, opener: CallOpener, path: string) {
+    this.#call = call;
+    this.#opener = opener;
+    this.#path = path;
+    this.#sendStatus = call.sendStatus.bind(call);
+    call.sendStatus = (status) => this.#sendStatus(inGrpcGoWords(status));
+  }
+
+  start(): void {
+    this.#call.start({
+      onReceiveMetadata: (metadata) => {
+        this.#metadata = metadata;
+        this.#receiver = this.#opener.open(this.#path, this);
+        this.#read();
+      },
+      onReceiveMessage: (message: Uint8Array) => {
+        this.#isReadPending = false;
+        if (!this.#isOver) this.#receiver?.message(message);
+        this.#read();
+      },
+      onReceiveHalfClose: () => {
+        if (!this.#isOver) this.#receiver?.halfClosed();
+      },
+      onCancel: () => {
+        if (this.#isOver) return;
+        this.#isOver = true;
+        this.#receiver?.reset();
+      },
+    });
+  }
+
+  get peer(): Peer {
+    const certificate = this.#call.getAuthContext().sslPeerCertificate;
+    const commonName = certificate?.subject.CN;
+    return {
+      address: this.#call.getPeer(),
+      isTls: this.#call.getAuthContext().transportSecurityType !== undefined,
+      commonName: Array.isArray(commonName) ? commonName[0] : commonName,
+    };
+  }
+
+  get metadata(): RpcMetadata {
+    return this;
+  }
+
+  get(name: string): string | undefined {
+    const value = this.#metadata?.get(name)[0];
+    return typeof value === 'string' || value === undefined ? value : value.toString('latin1');
+  }
+
+  get timeoutMs(): number | undefined {
+    const deadline = Number(this.#call.getDeadline());
+    return Number.isFinite(deadline) ? Math.max(0, deadline - Date.now()) : undefined;
+  }
+
+  get backlogBytes(): number {
+    return this.#backlogBytes;
+  }
+
+  sendMessage(head: Uint8Array, tail?: Uint8Array): void {
+    if (this.#isOver) return;
+    const message = tail === undefined ? asBuffer(head) : Buffer.concat([head, tail]);
+    const bytes = message.length;
+    this.#backlogBytes += bytes;
+    this.#call.sendMessage(message, () => {
+      const before = this.#backlogBytes;
+      this.#backlogBytes = before - bytes;
+      const isDrained = before > DRAIN_MARK_BYTES && this.#backlogBytes <= DRAIN_MARK_BYTES;
+      if (isDrained && !this.#isOver) this.#receiver?.drained();
+    });
+  }
+
+  sendStatus(code: number, message: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#sendStatus({ code: code as SentStatus['code'], details: message });
+  }
+
+  sendUnary(message: Uint8Array): void {
+    this.sendMessage(message);
+    this.sendStatus(0, '');
+  }
+
+  pauseReading(): void {
+    this.#isReadingPaused = true;
+  }
+
+  resumeReading(): void {
+    this.#isReadingPaused = false;
+    this.#read();
+  }
+
+  #read(): void {
+    if (this.#isReadingPaused || this.#isReadPending || this.#isOver) return;
+    this.#isReadPending = true;
+    this.#call.startRead();
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The statuses that grpc-js makes itself, in the words that etcd's clients know. */
+function inGrpcGoWords(status: SentStatus): SentStatus {
+  const details = status.details ?? '';
+  const sizes = /^Received message larger than max \((\d+) vs (\d+)\)$/.exec(details);
+  if (sizes !== null)
+    return { ...status, details: `grpc: received message larger than max (${sizes[1]} vs. ${sizes[2]})` };
+  if (details === 'Deadline exceeded') return { ...status, details: 'context deadline exceeded' };
+  return status;
+}
