@@ -16,7 +16,12 @@ export interface FileSystem {
   sizeOf(path: string): number;
   /** Makes renames, creations and removals in `dir` durable. */
   syncDir(dir: string): void;
+  /** As `syncDir`, off the caller's thread. */
+  syncDirAsync(dir: string, done: IoDone): void;
 }
+
+/** How an operation off the caller's thread ended. Never called from inside the call that started it. */
+export type IoDone = (error: Error | undefined) => void;
 
 /** read: must exist. write: must exist, read and write. create: must not exist, read and write. */
 export type OpenMode = 'read' | 'write' | 'create';
@@ -31,7 +36,15 @@ export interface File {
   /** Returns when all that was written is on disk (fdatasync). */
   sync(): void;
   /** As `sync`, off the caller's thread; `done` gets the error, if any. Writes may go on meanwhile; those are not covered. */
-  syncAsync(done: (error: Error | undefined) => void): void;
+  syncAsync(done: IoDone): void;
+  /**
+   * Writes and returns once these bytes, and the length if they extended the file, are on disk. Says nothing about what
+   * `write` wrote before. After an error, part of the bytes may be there.
+   */
+  writeDurable(bytes: Uint8Array, position: number): void;
+  /** As `writeDurable`, off the caller's thread. `bytes` must not change until `done`. */
+  writeDurableAsync(bytes: Uint8Array, position: number, done: IoDone): void;
 
+  /** Operations under way finish first, and their `done` is still called. */
   close(): void;
 }
