@@ -41,9 +41,14 @@ const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as [
  * checksum of their concatenation.
  */
 export function crc32c(crc: number, bytes: Uint8Array): number {
+  return crc32cRange(crc, bytes, 0, bytes.length);
+}
+
+/** As crc32c, over `bytes` from `start` up to `end`: saves the view where checksums are many and short. */
+export function crc32cRange(crc: number, bytes: Uint8Array, start: number, end: number): number {
   let c = ~crc;
-  let i = 0;
-  const blocksEnd = bytes.length - 7;
+  let i = start;
+  const blocksEnd = end - 7;
   for (; i < blocksEnd; i += 8) {
     c ^=
       (bytes[i] as number) |
@@ -60,6 +65,6 @@ export function crc32c(crc: number, bytes: Uint8Array): number {
       (T1[bytes[i + 6] as number] as number) ^
       (T0[bytes[i + 7] as number] as number);
   }
-  for (; i < bytes.length; i++) c = (c >>> 8) ^ (T0[(c ^ (bytes[i] as number)) & 0xff] as number);
+  for (; i < end; i++) c = (c >>> 8) ^ (T0[(c ^ (bytes[i] as number)) & 0xff] as number);
   return ~c >>> 0;
 }
