@@ -1,0 +1,51 @@
+/** HTTP as the endpoints see it, whatever carries it. */
+
+export interface HttpRequest {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** `name` in lower case. */
+  header(name: string): string | undefined;
+  readonly isTls: boolean;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
+export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
+
+const TEXT = 'text/plain; charset=utf-8';
+
+/** A plain answer. */
+export function text(status: number, body: string): HttpResponse {
+  return { status, headers: { 'Content-Type': TEXT }, body };
+}
+
+/** An error (or short status) in the words and headers that etcd's HTTP library gives it: the text, a newline, no sniffing. */
+export function plainStatus(status: number, message: string, headers: Record<string, string> = {}): HttpResponse {
+  return {
+    status,
+    headers: { ...headers, 'Content-Type': TEXT, 'X-Content-Type-Options': 'nosniff' },
+    body: `${message}\n`,
+  };
+}
+
+export function notFound(): HttpResponse {
+  return plainStatus(404, '404 page not found');
+}
+
+export function methodNotAllowed(allowed: string): HttpResponse {
+  return plainStatus(405, 'Method Not Allowed', { Allow: allowed });
+}
+
+/** JSON as Go writes it: also escapes what HTML would take for markup. */
+export function goJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[<>&\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
