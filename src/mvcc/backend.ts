@@ -40,12 +40,16 @@ export interface Cursor {
   readonly value: Uint8Array;
 }
 
-/** Reads that all see one commit, whatever is committed meanwhile. Pins old pages: close it, and soon. */
-export interface BackendView {
+/** Point reads and scans of the tables. */
+export interface Reader {
   get(table: Table, key: Uint8Array): Uint8Array | undefined;
   cursor(table: Table): Cursor;
   /** The last row with key < `before` (undefined: the last row of the table). */
   last(table: Table, before?: Uint8Array): { key: Uint8Array; value: Uint8Array } | undefined;
+}
+
+/** Reads that all see one commit, whatever is committed meanwhile. Pins old pages: close it, and soon. */
+export interface BackendView extends Reader {
   close(): void;
 }
 

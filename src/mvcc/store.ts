@@ -1,0 +1,148 @@
+/**
+ * The multi-version key-value store: every change makes a new revision, and reads at any revision not yet compacted see the
+ * state as it was then. Synchronous; time, disk and network are elsewhere. All state is in the tables of the write buffer.
+ */
+import { assert } from '../base/assert.ts';
+import { etcdError } from '../base/etcd-error.ts';
+import type { Job } from '../ports/job.ts';
+import { type MvccEvent, PREV_NONE, PREV_UNKNOWN } from './event.ts';
+import { type KeyVersion, decodeHist, histIsTombstone, histKey, histMain, histSameKey } from './key-index.ts';
+import { keysOfLease } from './lease-keys.ts';
+import {
+  CURRENT_REVISION,
+  FINISHED_COMPACT_REV,
+  SCHEDULED_COMPACT_REV,
+  encodeMetaRevision,
+  readMetaRevision,
+} from './meta.ts';
+import { RangeJob, type RangeQuery, type RangeResult, type RangeSource, rangeNow } from './range.ts';
+import { encodeRevision, revisionMain } from './revision.ts';
+import type { Snapshot, WriteBuffer } from './write-buffer.ts';
+import { WriteTxn } from './write-txn.ts';
+
+/** The revision of a store that nothing was written to. */
+const FIRST_REVISION = 1;
+/** Of a store never compacted: below 0, so that compacting at 0 is accepted once, as etcd does. */
+const NEVER_COMPACTED = -1;
+
+const SUB_MAX = 0xffff_ffff;
+
+export class MvccStore implements RangeSource {
+  readonly buffer: WriteBuffer;
+  #currentRev: number;
+  /** What the meta row says or will say after the next flush. */
+  #storedRev: number;
+  #compactRev: number;
+  #finishedCompactRev: number;
+  #txn: WriteTxn | undefined;
+
+  /** Opens the store that the buffer's backend holds; an empty backend is an empty store. */
+  constructor(buffer: WriteBuffer) {
+    this.buffer = buffer;
+    this.#finishedCompactRev = readMetaRevision(buffer, FINISHED_COMPACT_REV) ?? NEVER_COMPACTED;
+    const scheduled = readMetaRevision(buffer, SCHEDULED_COMPACT_REV) ?? NEVER_COMPACTED;
+    this.#compactRev = Math.max(scheduled, this.#finishedCompactRev);
+    const lastRow = buffer.last('rev');
+    this.#storedRev = readMetaRevision(buffer, CURRENT_REVISION) ?? FIRST_REVISION;
+    this.#currentRev = Math.max(
+      this.#storedRev,
+      lastRow === undefined ? FIRST_REVISION : revisionMain(lastRow.key),
+      this.#compactRev,
+    );
+    buffer.onBeforeFlush(() => this.#storeRevision());
+  }
+
+  /** Of the last write transaction that changed something; 1 at first. */
+  get currentRev(): number {
+    return this.#currentRev;
+  }
+
+  /** Reads below it are refused; -1 before the first compaction. */
+  get compactRev(): number {
+    return this.#compactRev;
+  }
+
+  get reader(): WriteBuffer {
+    return this.buffer;
+  }
+
+  pin(): Snapshot {
+    return this.buffer.pin();
+  }
+
+  begin(): WriteTxn {
+    assert(this.#txn === undefined, 'write transaction begun within another');
+    this.#txn = new WriteTxn({
+      buffer: this.buffer,
+      currentRev: this.#currentRev,
+      compactRev: this.#compactRev,
+      versionAt: (key, revision) => this.versionAt(key, revision),
+      ended: (main) => {
+        this.#txn = undefined;
+        this.#currentRev = main;
+      },
+    });
+    return this.#txn;
+  }
+
+  /** Throws Compacted or FutureRev. For ranges known to be small; rangeJob is for the others. */
+  range(query: RangeQuery): RangeResult {
+    return rangeNow(this, query);
+  }
+
+  /** Range in slices. Its first step fixes the revision, and throws Compacted or FutureRev. */
+  rangeJob(query: RangeQuery): Job<RangeResult> {
+    return new RangeJob(this, query);
+  }
+
+  /** The encoded KeyValue that was put at a revision; undefined if there is none (any more). */
+  kvAt(main: number, sub: number): Uint8Array | undefined {
+    return this.buffer.get('rev', encodeRevision(main, sub));
+  }
+
+  /** The newest version of `key` with main revision at most `revision`; undefined if there is none or it is a tombstone. */
+  versionAt(key: Uint8Array, revision: number): KeyVersion | undefined {
+    const sought = histKey(key, revision, SUB_MAX);
+    const cursor = this.buffer.cursor('hist');
+    if (!cursor.seek(sought)) return undefined;
+    const row = cursor.key;
+    if (!histSameKey(row, sought)) return undefined;
+    assert(histMain(row) <= revision, 'history out of order', { main: histMain(row), revision });
+    const value = cursor.value;
+    return histIsTombstone(value) ? undefined : decodeHist(row, value);
+  }
+
+  /**
+   * The encoded prev_kv of an event: the key as it was one revision before. undefined for a create, and when that revision
+   * is compacted, even if its bytes are still there: that depends on how far this member's compaction is.
+   */
+  prevKv(event: MvccEvent): Uint8Array | undefined {
+    if (event.prevMain === PREV_NONE || event.main - 1 < this.#compactRev) return undefined;
+    if (event.prevMain !== PREV_UNKNOWN) return this.kvAt(event.prevMain, event.prevSub);
+    if (event.createRevision === event.main) return undefined;
+    const version = this.versionAt(event.key, event.main - 1);
+    return version === undefined ? undefined : this.kvAt(version.main, version.sub);
+  }
+
+  /** The keys attached to a lease, in key order. */
+  keysOf(lease: bigint): Uint8Array[] {
+    return keysOfLease(this.buffer, lease);
+  }
+
+  /**
+   * Accepts a compaction: reads below `revision` are refused from now on. Throws Compacted or FutureRev. The rows are
+   * deleted by compactionJob.
+   */
+  compact(revision: number): void {
+    if (revision <= this.#compactRev) throw etcdError('Compacted');
+    if (revision > this.#currentRev) throw etcdError('FutureRev');
+    this.#compactRev = revision;
+    this.buffer.put('meta', SCHEDULED_COMPACT_REV, encodeMetaRevision(revision));
+  }
+
+  #storeRevision(): void {
+    if (this.#storedRev === this.#currentRev) return;
+    this.#storedRev = this.#currentRev;
+    this.buffer.put('meta', CURRENT_REVISION, encodeMetaRevision(this.#currentRev));
+  }
+}

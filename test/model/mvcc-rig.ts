@@ -1,0 +1,180 @@
+/** A store over the memory backend beside the model, driven with the same operations; and random operations to drive them. */
+import { expect } from 'vitest';
+import { fromBinaryString, toBinaryString, toHex } from '../../src/base/bytes.ts';
+import type { SeededRandom } from '../../src/base/random.ts';
+import type { RangeQuery, RangeResult } from '../../src/mvcc/range.ts';
+import { MvccStore } from '../../src/mvcc/store.ts';
+import { WriteBuffer } from '../../src/mvcc/write-buffer.ts';
+import type { Job } from '../../src/ports/job.ts';
+import { MemoryBackend } from '../../src/storage/memory-backend.ts';
+import { type ModelQuery, type ModelResult, MvccModel, bothOrError, encodeModelRow, modelQuery } from './mvcc-model.ts';
+
+export const LONG_KEY = 'long'.repeat(1250);
+
+/** Few keys, so that they get many versions; with bytes that an encoding could trip over. */
+export const KEYS: readonly string[] = [
+  'a',
+  'a\0',
+  'a\0\0',
+  'a\0\x01',
+  'a\0\xff',
+  'a\x01',
+  'aa',
+  'a\xff',
+  'a\xff\xff',
+  'b',
+  'b\0b',
+  '\0',
+  '\x01',
+  '\xff',
+  '\xff\xff',
+  '/registry/pods/default/web-1',
+  '/registry/pods/default/web-2',
+  '/registry/pods/kube-system/dns',
+  LONG_KEY,
+  `${LONG_KEY}\0`,
+];
+
+export const LEASES: readonly bigint[] = [0n, 0n, 1n, 0x7fff_ffff_ffff_ffffn, 0x1_0000_0000n, -5n];
+
+export class StoreRig {
+  readonly model = new MvccModel();
+  readonly #later: (() => void)[] = [];
+  backend = new MemoryBackend({ later: (run) => this.#later.push(run) });
+  buffer = new WriteBuffer(this.backend);
+  store = new MvccStore(this.buffer);
+
+  /** Starts a flush, unless one is under way or nothing is pending. */
+  beginFlush(): void {
+    if (this.buffer.flushing) return;
+    const batch = this.buffer.beginFlush();
+    if (batch === undefined) return;
+    this.backend.commit(batch, (error) => {
+      expect(error).toBeUndefined();
+      this.buffer.endFlush();
+    });
+  }
+
+  endFlush(): void {
+    this.#later.shift()?.();
+  }
+
+  flush(): void {
+    this.endFlush();
+    this.beginFlush();
+    this.endFlush();
+    expect(this.buffer.bytes).toBe(0);
+  }
+
+  /** Flushes, closes and opens again. */
+  reopen(): void {
+    this.flush();
+    this.buffer.close();
+    this.buffer = new WriteBuffer(this.backend);
+    this.store = new MvccStore(this.buffer);
+  }
+
+  close(): void {
+    this.endFlush();
+    this.buffer.close();
+    this.backend.close();
+  }
+}
+
+export function pick<T>(random: SeededRandom, items: readonly T[]): T {
+  return items[random.below(items.length)] as T;
+}
+
+export function randomRangeEnd(random: SeededRandom): string {
+  return pick(random, ['', '', '\0', 'a\xff', 'b', '\xff', '/registry0', ...KEYS]);
+}
+
+/** One write transaction of a few changes, on both; checks what it answers and the events it makes. */
+export function randomTxn(rig: StoreRig, random: SeededRandom): void {
+  const { model, store } = rig;
+  const first = model.versions.length;
+  const txn = store.begin();
+  for (let ops = random.below(4); ops >= 0; ops--) {
+    const key = pick(random, KEYS);
+    const choice = random.below(10);
+    if (choice < 6) {
+      const value = 'v'.repeat(random.below(6)) + String(random.below(100));
+      const lease = pick(random, LEASES);
+      txn.put(fromBinaryString(key), fromBinaryString(value), lease);
+      model.put(key, value, lease);
+    } else if (choice < 8) {
+      const rangeEnd = random.below(3) === 0 ? randomRangeEnd(random) : '';
+      const deleted = txn.deleteRange(fromBinaryString(key), fromBinaryString(rangeEnd));
+      expect(deleted).toBe(model.deleteRange(key, rangeEnd));
+    } else {
+      const query = randomQuery(random, model);
+      const both = bothOrError(
+        () => txn.range(toQuery(query)),
+        () => model.range(query),
+      );
+      expectSameRange(both, query);
+    }
+    expect(txn.revision).toBe(model.revision);
+  }
+  const events = txn.end();
+  model.end();
+  expect(store.currentRev).toBe(model.currentRev);
+  const changes = model.versions.slice(first);
+  expect(events.length).toBe(changes.length);
+  for (const [i, change] of changes.entries()) {
+    const event = events[i]!;
+    expect([toBinaryString(event.key), event.main, event.sub]).toEqual([change.key, change.main, change.sub]);
+    expect([event.type, event.createRevision]).toEqual([change.tombstone ? 1 : 0, change.createRevision]);
+    const previous = model.prevOf(change);
+    expect(hex(store.prevKv(event))).toBe(hex(previous && encodeModelRow(previous)));
+  }
+}
+
+export function randomQuery(random: SeededRandom, model: MvccModel): ModelQuery {
+  const revision = (): number => (random.below(2) === 0 ? 0 : random.below(model.currentRev + 3));
+  const filter = (): number => (random.below(5) === 0 ? random.below(model.currentRev + 2) : 0);
+  return modelQuery(pick(random, KEYS), randomRangeEnd(random), {
+    limit: pick(random, [0, 0, 1, 2, 3, 10, -1]),
+    revision: pick(random, [0, 0, -1, revision(), revision()]),
+    sortOrder: random.below(3),
+    sortTarget: random.below(5),
+    keysOnly: random.below(4) === 0,
+    countOnly: random.below(8) === 0,
+    minModRevision: filter(),
+    maxModRevision: filter(),
+    minCreateRevision: filter(),
+    maxCreateRevision: filter(),
+  });
+}
+
+export function toQuery(query: ModelQuery): RangeQuery {
+  return { ...query, key: fromBinaryString(query.key), rangeEnd: fromBinaryString(query.rangeEnd) };
+}
+
+export function expectSameRange(
+  both: { a: RangeResult; b: ModelResult } | { errors: [string, string] },
+  query: ModelQuery,
+): void {
+  const note = JSON.stringify(query).slice(0, 300);
+  if ('errors' in both) {
+    expect(both.errors[0], note).toBe(both.errors[1]);
+    return;
+  }
+  const { a, b } = both;
+  const expected = b.kvs.map((kv) => hex(encodeModelRow(kv)));
+  expect({ ...a, kvs: a.kvs.map(hex) }, note).toEqual({ ...b, kvs: expected });
+}
+
+/** Steps a job to its end in slices of random size, with `between` called after each slice that did not finish it. */
+export function runJob<T>(job: Job<T>, random: SeededRandom, between: () => void, unitsMax = 8): T {
+  try {
+    while (!job.step(1 + random.below(unitsMax))) between();
+    return job.result();
+  } finally {
+    job.close();
+  }
+}
+
+export function hex(bytes: Uint8Array | undefined): string {
+  return bytes === undefined ? 'none' : toHex(bytes);
+}
