@@ -23,6 +23,7 @@ const LEVELS: Record<string, number> = {
   platform: 6,
   config: 6,
   cli: 7,
+  embed: 7,
 };
 const TOP_LEVEL = 7;
 const PURE_LEVEL_MAX = 4;

@@ -1,0 +1,64 @@
+/** etcdserverpb.KV: bytes in, bytes out. */
+import {
+  decodeCompactionRequest,
+  decodeDeleteRangeRequest,
+  decodePutRequest,
+  decodeRangeRequest,
+  decodeTxnRequest,
+  encodeCompactionResponse,
+  encodeDeleteRangeResponse,
+  encodePutResponse,
+  encodeRangeResponse,
+  encodeRangeStreamResponse,
+  encodeTxnResponse,
+  type RangeResponseInit,
+  type TxnResponseInit,
+} from '../../gen/rpc.ts';
+import { KVService } from '../../gen/services.ts';
+import type { ServerCore } from '../../server/core.ts';
+import type { KvApi } from '../../server/kv-api.ts';
+import { rangeStream } from '../../server/range-stream.ts';
+import type { ServiceRegistry } from '../service-registry.ts';
+import { drained } from './drained.ts';
+
+/** Pages that the client has not taken; beyond, reading on waits. */
+const STREAM_BACKLOG_BYTES = 4 * 1024 * 1024;
+
+export function registerKv(registry: ServiceRegistry, core: ServerCore, kv: KvApi): void {
+  const { Range, Put, DeleteRange, Txn, Compact, RangeStream } = KVService.methods;
+  const encodeRange = (response: RangeResponseInit): Uint8Array => encodeRangeResponse(core.withHeader(response));
+  const encodeTxn = (response: TxnResponseInit): Uint8Array => encodeTxnResponse(core.withHeader(response));
+
+  registry.unary(
+    Range.path,
+    (_ctx, bytes) => {
+      const response = kv.range(decodeRangeRequest(bytes));
+      return response instanceof Promise ? response.then(encodeRange) : encodeRange(response);
+    },
+    { isServedByLearner: (bytes) => decodeRangeRequest(bytes).serializable },
+  );
+  registry.unary(Put.path, async (_ctx, bytes) => {
+    const response = await kv.put(decodePutRequest(bytes), bytes);
+    return encodePutResponse(core.withHeader(response));
+  });
+  registry.unary(DeleteRange.path, async (_ctx, bytes) => {
+    const response = await kv.deleteRange(decodeDeleteRangeRequest(bytes), bytes);
+    return encodeDeleteRangeResponse(core.withHeader(response));
+  });
+  registry.unary(Txn.path, (_ctx, bytes) => {
+    const response = kv.txn(decodeTxnRequest(bytes), bytes);
+    return response instanceof Promise ? response.then(encodeTxn) : encodeTxn(response);
+  });
+  registry.unary(Compact.path, async (_ctx, bytes) => {
+    const response = await kv.compact(decodeCompactionRequest(bytes), bytes);
+    return encodeCompactionResponse(core.withHeader(response));
+  });
+  registry.serverStream(RangeStream.path, async (call, bytes) => {
+    for await (const rangeResponse of rangeStream(core, decodeRangeRequest(bytes))) {
+      if (call.ctx.cancelled) return;
+      call.send(encodeRangeStreamResponse({ rangeResponse }));
+      if (call.backlogBytes > STREAM_BACKLOG_BYTES) await drained(call);
+    }
+    call.end();
+  });
+}

@@ -1,0 +1,73 @@
+/** etcdserverpb.Maintenance. */
+import { etcdError } from '../../base/etcd-error.ts';
+import {
+  decodeAlarmRequest,
+  decodeHashKVRequest,
+  decodeMoveLeaderRequest,
+  encodeAlarmResponse,
+  encodeDefragmentResponse,
+  encodeHashKVResponse,
+  encodeHashResponse,
+  encodeMoveLeaderResponse,
+  encodeSnapshotResponse,
+  encodeStatusResponse,
+} from '../../gen/rpc.ts';
+import { MaintenanceService } from '../../gen/services.ts';
+import type { ServerCore } from '../../server/core.ts';
+import type { MaintenanceApi } from '../../server/maintenance-api.ts';
+import type { SnapshotSource } from '../../server/snapshot-source.ts';
+import type { ServiceRegistry } from '../service-registry.ts';
+import type { StreamCall } from '../transport.ts';
+import { drained } from './drained.ts';
+
+/** Snapshot bytes that the client has not taken; beyond, reading the snapshot pauses. */
+const SNAPSHOT_BACKLOG_BYTES = 1024 * 1024;
+
+export function registerMaintenance(
+  registry: ServiceRegistry,
+  core: ServerCore,
+  maintenance: MaintenanceApi,
+  snapshots: SnapshotSource,
+): void {
+  const { Alarm, Status, Defragment, Hash, HashKV, Snapshot, MoveLeader } = MaintenanceService.methods;
+  registry.unary(Alarm.path, async (_ctx, bytes) => {
+    const response = await maintenance.alarm(decodeAlarmRequest(bytes));
+    return encodeAlarmResponse(core.withHeader(response));
+  });
+  registry.unary(Status.path, () => encodeStatusResponse(maintenance.status()), { isServedByLearner: () => true });
+  registry.unary(Defragment.path, async () => {
+    await maintenance.defragment();
+    return encodeDefragmentResponse({});
+  });
+  registry.unary(Hash.path, async () => encodeHashResponse(await maintenance.hash()));
+  registry.unary(HashKV.path, async (_ctx, bytes) =>
+    encodeHashKVResponse(await maintenance.hashKv(decodeHashKVRequest(bytes).revision)),
+  );
+  registry.unary(MoveLeader.path, (_ctx, bytes) => {
+    const { targetID } = decodeMoveLeaderRequest(bytes);
+    if (core.parts.node.leader !== core.parts.memberId) throw etcdError('NotLeader');
+    if (targetID !== core.parts.memberId) throw etcdError('BadLeaderTransferee');
+    return encodeMoveLeaderResponse({});
+  });
+  registry.serverStream(Snapshot.path, (call) => streamSnapshot(call, snapshots), { isServedByLearner: () => true });
+}
+
+/** Chunks of the file, then one with its SHA-256; the client checks that the size is a multiple of 512 plus 32. */
+async function streamSnapshot(call: StreamCall, snapshots: SnapshotSource): Promise<void> {
+  const snapshot = await snapshots.open();
+  try {
+    let sentBytes = 0;
+    for await (const blob of snapshot.chunks()) {
+      if (call.ctx.cancelled) return;
+      sentBytes += blob.length;
+      call.send(
+        encodeSnapshotResponse({ remainingBytes: snapshot.sizeBytes - sentBytes, blob, version: snapshot.version }),
+      );
+      if (call.backlogBytes > SNAPSHOT_BACKLOG_BYTES) await drained(call);
+    }
+    call.send(encodeSnapshotResponse({ remainingBytes: 0, blob: snapshot.sha256(), version: snapshot.version }));
+    call.end();
+  } finally {
+    snapshot.close();
+  }
+}

@@ -1,0 +1,150 @@
+/** Applies committed entries in order, in slices, and answers whoever proposed them. */
+import { assert } from '../base/assert.ts';
+import type { EtcdError } from '../base/etcd-error.ts';
+import { Queue } from '../base/queue.ts';
+import { WireError } from '../base/wire.ts';
+import type { AnyResponse, ApplyResult } from '../apply/applier.ts';
+import { commandOf, entryId, type Command } from '../apply/command.ts';
+import { decodeInternalRaftRequest } from '../gen/raft-internal.ts';
+import { EntryType, type Entry } from '../gen/raftpb.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Proposals } from './proposals.ts';
+
+/** How long applying may hold the loop before others get a turn. */
+const SLICE_MS = 5;
+/** Entries between two looks at the clock. */
+const ENTRIES_PER_LOOK = 32;
+
+export interface ApplyLoopParts {
+  readonly clock: Clock;
+  readonly proposals: Proposals;
+  readonly apply: (command: Command, nowMs: number) => ApplyResult;
+  readonly applyConfChange: (entry: Entry) => void;
+  /** After a run of entries: the log may forget up to here, the flusher has work. */
+  readonly onApplied: (index: number) => void;
+  /** Applying has to wait, because the write buffer is full. */
+  readonly isBlocked: () => boolean;
+  /** Calls back when the NOSPACE alarm is set. */
+  readonly raiseNoSpace: () => Promise<void>;
+  readonly applySeconds: (kind: Command['kind'], seconds: number, success: boolean) => void;
+}
+
+interface IndexWaiter {
+  readonly index: number;
+  readonly done: () => void;
+}
+
+export class ApplyLoop {
+  readonly #parts: ApplyLoopParts;
+  readonly #entries = new Queue<Entry>();
+  /** In the order of their indexes. */
+  readonly #waiters = new Queue<IndexWaiter>();
+  #appliedIndex: number;
+  #appliedTerm: number;
+  #scheduled = false;
+
+  constructor(parts: ApplyLoopParts, appliedIndex: number, appliedTerm: number) {
+    this.#parts = parts;
+    this.#appliedIndex = appliedIndex;
+    this.#appliedTerm = appliedTerm;
+  }
+
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  get appliedTerm(): number {
+    return this.#appliedTerm;
+  }
+
+  get backlog(): number {
+    return this.#entries.size;
+  }
+
+  /** Takes committed entries, which follow those given before, and applies what fits into a slice. */
+  push(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#entries.push(entry);
+    if (!this.#scheduled) this.#slice();
+  }
+
+  /** Goes on after isBlocked has become false. */
+  resume(): void {
+    if (!this.#scheduled) this.#slice();
+  }
+
+  /** Calls `done` once everything up to `index` is applied; at once if it is. Indexes must come in ascending order. */
+  whenApplied(index: number, done: () => void): void {
+    if (index <= this.#appliedIndex) done();
+    else this.#waiters.push({ index, done });
+  }
+
+  #slice(): void {
+    const { clock, isBlocked, onApplied } = this.#parts;
+    if (this.#entries.size === 0 || isBlocked()) return;
+    const startMs = clock.monotonicMs();
+    let nowMs = startMs;
+    for (let done = 1; this.#entries.size > 0; done++) {
+      this.#applyEntry(this.#entries.shift() as Entry, nowMs);
+      if (done % ENTRIES_PER_LOOK !== 0) continue;
+      nowMs = clock.monotonicMs();
+      if (nowMs - startMs >= SLICE_MS || isBlocked()) break;
+    }
+    onApplied(this.#appliedIndex);
+    this.#wakeWaiters();
+    if (this.#entries.size === 0 || isBlocked()) return;
+    this.#scheduled = true;
+    clock.soon(() => {
+      this.#scheduled = false;
+      this.#slice();
+    });
+  }
+
+  #wakeWaiters(): void {
+    for (;;) {
+      const waiter = this.#waiters.peek();
+      if (waiter === undefined || waiter.index > this.#appliedIndex) return;
+      this.#waiters.shift();
+      waiter.done();
+    }
+  }
+
+  #applyEntry(entry: Entry, nowMs: number): void {
+    assert(entry.index === this.#appliedIndex + 1, 'a gap in the committed log', {
+      applied: this.#appliedIndex,
+      entry: entry.index,
+    });
+    if (entry.type !== EntryType.EntryNormal) this.#parts.applyConfChange(entry);
+    else if (entry.data.length > 0) this.#applyNormal(entry, nowMs);
+    this.#appliedIndex = entry.index;
+    this.#appliedTerm = entry.term;
+  }
+
+  #applyNormal(entry: Entry, nowMs: number): void {
+    const { clock, proposals } = this.#parts;
+    const decoded = decodeRequest(entry.data);
+    if (decoded === undefined) return;
+    const id = entryId(decoded);
+    const command = proposals.commandOf(id) ?? commandOf(decoded);
+    const startMs = clock.monotonicMs();
+    const { response, error, raisesNoSpace } = this.#parts.apply(command, nowMs);
+    this.#parts.applySeconds(command.kind, (clock.monotonicMs() - startMs) / 1000, error === undefined);
+    if (raisesNoSpace) this.#settleAfterAlarm(id, response, error);
+    else proposals.settle(id, response, error);
+  }
+
+  /** The client learns that the space is used up only when the alarm keeps the next one out. */
+  #settleAfterAlarm(id: bigint, response: AnyResponse | undefined, error: EtcdError | undefined): void {
+    const { proposals, raiseNoSpace } = this.#parts;
+    void raiseNoSpace().finally(() => proposals.settle(id, response, error));
+  }
+}
+
+/** undefined for the bare requests of etcd's v2 store, which members up to 3.5 still put into the log. */
+function decodeRequest(data: Uint8Array): ReturnType<typeof decodeInternalRaftRequest> | undefined {
+  try {
+    return decodeInternalRaftRequest(data);
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+/** Deletes what compactions made unreachable, in slices, one compaction at a time. */
+import type { Job } from '../ports/job.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { JobRunner } from './job-runner.ts';
+
+export interface CompactorParts {
+  readonly jobs: JobRunner;
+  readonly logger: Logger;
+  /** The work that the newest accepted compaction leaves; undefined when there is none. */
+  readonly nextJob: () => Job<unknown> | undefined;
+  /** Calls back when everything done so far is on disk. */
+  readonly flush: (done: () => void) => void;
+  readonly monotonicMs: () => number;
+}
+
+export class Compactor {
+  readonly #parts: CompactorParts;
+  #waiting: (() => void)[] = [];
+  #running = false;
+
+  constructor(parts: CompactorParts) {
+    this.#parts = parts;
+  }
+
+  /** After a compaction was accepted, and at the start, when one may be unfinished. */
+  kick(): void {
+    if (this.#running) return;
+    const job = this.#parts.nextJob();
+    if (job === undefined) {
+      this.#settle();
+      return;
+    }
+    this.#running = true;
+    void this.#run(job);
+  }
+
+  /** Resolves when no compaction is unfinished and that is on disk. */
+  whenDone(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.kick();
+    });
+  }
+
+  async #run(job: Job<unknown>): Promise<void> {
+    const { jobs, logger, monotonicMs } = this.#parts;
+    const startMs = monotonicMs();
+    try {
+      await jobs.run(job);
+      logger.info('finished scheduled compaction', { took: `${Math.round(monotonicMs() - startMs)}ms` });
+    } catch (error) {
+      logger.error('compaction failed', { error: String(error) });
+      throw error;
+    } finally {
+      this.#running = false;
+    }
+    this.kick();
+  }
+
+  #settle(): void {
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    this.#parts.flush(() => {
+      for (const done of waiting) done();
+    });
+  }
+}

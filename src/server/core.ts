@@ -1,0 +1,137 @@
+/** What every service of the server stands on: the log, the store behind it, and how to get a request from one to the other. */
+import type { Alarms } from '../apply/alarms.ts';
+import type { AnyResponse, Responses } from '../apply/applier.ts';
+import { encodeEmbedded, type Command, type EmbeddedKind } from '../apply/command.ts';
+import { etcdError } from '../base/etcd-error.ts';
+import { encodeInternalRaftRequest, type InternalRaftRequestInit } from '../gen/raft-internal.ts';
+import { AlarmType, type ResponseHeaderInit } from '../gen/rpc.ts';
+import type { Lessor } from '../lease/lessor.ts';
+import type { Cluster } from '../membership/cluster.ts';
+import type { Backend } from '../mvcc/backend.ts';
+import type { MvccStore } from '../mvcc/store.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { ApplyLoop } from './apply-loop.ts';
+import type { JobRunner } from './job-runner.ts';
+import type { Proposals } from './proposals.ts';
+import type { RaftNode } from './raft-node.ts';
+import type { RequestIds } from './request-ids.ts';
+
+/** Committed entries that may wait to be applied before new requests are refused. */
+const APPLY_BACKLOG_MAX = 5000;
+/** Proposals of this member under way; beyond, new ones are refused. */
+const PROPOSALS_MAX = 65_536;
+
+export interface CoreLimits {
+  /** An encoded log entry may not be larger (max-request-bytes). */
+  readonly requestBytesMax: number;
+  readonly txnOpsMax: number;
+  /** Infinity when there is no quota. */
+  readonly quotaBytes: number;
+}
+
+export interface CoreParts {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly limits: CoreLimits;
+  readonly backend: Backend;
+  readonly store: MvccStore;
+  readonly lessor: Lessor;
+  readonly alarms: Alarms;
+  readonly cluster: Cluster;
+  readonly node: RaftNode;
+  readonly applyLoop: ApplyLoop;
+  readonly proposals: Proposals;
+  readonly requestIds: RequestIds;
+  readonly jobs: JobRunner;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly pendingBytes: () => number;
+}
+
+export class ServerCore {
+  readonly parts: CoreParts;
+  #stopping = false;
+
+  constructor(parts: CoreParts) {
+    this.parts = parts;
+  }
+
+  /** The header of an answer; the revision must be the one the answer was read or written at. */
+  header(revision: number): ResponseHeaderInit {
+    const { clusterId, memberId, node } = this.parts;
+    return { clusterId, memberId, revision, raftTerm: node.term };
+  }
+
+  /** Completes the header of an answer that apply made. */
+  withHeader<T extends { header?: ResponseHeaderInit | undefined }>(response: T): T {
+    return { ...response, header: this.header(response.header?.revision ?? this.parts.store.currentRev) };
+  }
+
+  /** Bytes that count against the quota: what the backend holds, and what is on its way there. */
+  sizeBytes(): number {
+    return this.parts.backend.sizeBytes() + this.parts.pendingBytes();
+  }
+
+  hasRoom(costBytes: number): boolean {
+    return this.sizeBytes() + costBytes < this.parts.limits.quotaBytes;
+  }
+
+  /**
+   * Puts a client's request through the log and returns what applying it answered. Throws (rejects with) EtcdError:
+   * RequestTooLarge, TooManyRequests, Timeout, Stopped, and whatever applying throws.
+   */
+  propose<K extends EmbeddedKind & keyof Responses>(
+    kind: K,
+    request: Uint8Array,
+    command: Command & { readonly kind: K },
+  ): Promise<Responses[K]> {
+    const id = this.#admit();
+    const data = encodeEmbedded(id, kind, request);
+    return this.#submit(id, data, command) as Promise<Responses[K]>;
+  }
+
+  /** As propose, for requests that this member makes itself. */
+  proposeInternal(request: InternalRaftRequestInit, command: Command): Promise<AnyResponse | undefined> {
+    const id = this.#admit();
+    return this.#submit(id, encodeInternalRaftRequest({ ...request, header: { ID: id } }), command);
+  }
+
+  /** Resolves when this member has applied everything that was committed when it was called. */
+  linearizable(): Promise<void> | undefined {
+    if (this.#stopping) throw etcdError('Stopped');
+    return this.parts.node.linearizable();
+  }
+
+  /** Raises the NOSPACE alarm of this member; resolves when it is set, or could not be. */
+  async raiseNoSpace(): Promise<void> {
+    const { memberId, logger } = this.parts;
+    const request = { action: 1, memberID: memberId, alarm: AlarmType.NOSPACE };
+    try {
+      await this.proposeInternal({ alarm: request }, { kind: 'alarm', request });
+    } catch (error) {
+      logger.warn('failed to raise an alarm', { alarm: 'NOSPACE', error: String(error) });
+    }
+  }
+
+  stop(): void {
+    this.#stopping = true;
+    this.parts.proposals.failAll(etcdError('Stopped'));
+  }
+
+  #admit(): bigint {
+    const { node, applyLoop, proposals, requestIds } = this.parts;
+    if (this.#stopping) throw etcdError('Stopped');
+    if (node.commitIndex - applyLoop.appliedIndex > APPLY_BACKLOG_MAX) throw etcdError('TooManyRequests');
+    if (proposals.size >= PROPOSALS_MAX) throw etcdError('TooManyRequests');
+    return requestIds.next();
+  }
+
+  #submit(id: bigint, data: Uint8Array, command: Command): Promise<AnyResponse | undefined> {
+    const { limits, node, proposals, clock } = this.parts;
+    if (data.length > limits.requestBytesMax) throw etcdError('RequestTooLarge');
+    const outcome = proposals.add(id, command, clock.monotonicMs());
+    node.propose(id, data);
+    return outcome;
+  }
+}

@@ -1,0 +1,84 @@
+/** Range, Put, DeleteRange, Txn and Compact as a client asks for them. Requests that go through the log come encoded too. */
+import { readOnlyTxn } from '../apply/kv.ts';
+import { putCost, txnCost } from '../apply/quota-cost.ts';
+import { isReadOnlyTxn, isSerializableTxn } from '../apply/txn-kind.ts';
+import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../apply/validate.ts';
+import { etcdError } from '../base/etcd-error.ts';
+import type {
+  CompactionRequest,
+  CompactionResponseInit,
+  DeleteRangeRequest,
+  DeleteRangeResponseInit,
+  PutRequest,
+  PutResponseInit,
+  RangeRequest,
+  RangeResponseInit,
+  TxnRequest,
+  TxnResponseInit,
+} from '../gen/rpc.ts';
+import type { RangeResult } from '../mvcc/range.ts';
+import type { Compactor } from './compactor.ts';
+import type { ServerCore } from './core.ts';
+
+export class KvApi {
+  readonly #core: ServerCore;
+  readonly #compactor: Compactor;
+
+  constructor(core: ServerCore, compactor: Compactor) {
+    this.#core = core;
+    this.#compactor = compactor;
+  }
+
+  /** Small answers come at once, without a promise: nothing else may run between the read and its header. */
+  range(request: RangeRequest): RangeResponseInit | Promise<RangeResponseInit> {
+    validateRange(request);
+    const waiting = request.serializable ? undefined : this.#core.linearizable();
+    return waiting === undefined ? this.#read(request) : waiting.then(() => this.#read(request));
+  }
+
+  put(request: PutRequest, encoded: Uint8Array): Promise<PutResponseInit> {
+    this.#refuseWithoutRoom(putCost(request));
+    validatePut(request);
+    return this.#core.propose('put', encoded, { kind: 'put', request });
+  }
+
+  deleteRange(request: DeleteRangeRequest, encoded: Uint8Array): Promise<DeleteRangeResponseInit> {
+    validateDeleteRange(request);
+    return this.#core.propose('deleteRange', encoded, { kind: 'deleteRange', request });
+  }
+
+  txn(request: TxnRequest, encoded: Uint8Array): TxnResponseInit | Promise<TxnResponseInit> {
+    const cost = txnCost(request);
+    if (cost > 0) this.#refuseWithoutRoom(cost);
+    validateTxn(request, this.#core.parts.limits.txnOpsMax);
+    if (!isReadOnlyTxn(request)) return this.#core.propose('txn', encoded, { kind: 'txn', request });
+    const waiting = isSerializableTxn(request) ? undefined : this.#core.linearizable();
+    const { store } = this.#core.parts;
+    return waiting === undefined ? readOnlyTxn(store, request) : waiting.then(() => readOnlyTxn(store, request));
+  }
+
+  /** With `physical` the answer comes when the old revisions are gone and that is on disk. */
+  async compact(request: CompactionRequest, encoded: Uint8Array): Promise<CompactionResponseInit> {
+    const response = await this.#core.propose('compaction', encoded, { kind: 'compaction', request });
+    if (request.physical) await this.#compactor.whenDone();
+    return response;
+  }
+
+  /** An answer for one key comes at once; longer ones are read in slices, all at the revision of the first. */
+  #read(request: RangeRequest): RangeResponseInit | Promise<RangeResponseInit> {
+    const { store, jobs } = this.#core.parts;
+    if (request.rangeEnd.length === 0) return rangeResponse(store.range(request));
+    return jobs.run(store.rangeJob(request)).then(rangeResponse);
+  }
+
+  #refuseWithoutRoom(costBytes: number): void {
+    if (this.#core.hasRoom(costBytes)) return;
+    // The refusal does not wait for the alarm, which keeps the next ones out on every member.
+    void this.#core.raiseNoSpace();
+    throw etcdError('NoSpace');
+  }
+}
+
+function rangeResponse({ revision, kvs, count, more }: RangeResult): RangeResponseInit {
+  return { header: { revision }, kvs, count, more };
+}

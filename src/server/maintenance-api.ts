@@ -1,0 +1,108 @@
+/** Alarms, status, hashes, defragmentation and snapshots as a client asks for them. */
+import { etcdError } from '../base/etcd-error.ts';
+import {
+  AlarmType,
+  type AlarmRequest,
+  type AlarmResponseInit,
+  type HashKVResponseInit,
+  type HashResponseInit,
+  type StatusResponseInit,
+} from '../gen/rpc.ts';
+import type { Responses } from '../apply/applier.ts';
+import type { ServerCore } from './core.ts';
+import type { Flusher } from './flusher.ts';
+
+export class MaintenanceApi {
+  readonly #core: ServerCore;
+  readonly #flusher: Flusher;
+  /** What Status says the server is (an etcd version), and the version of its storage schema. */
+  readonly #version: string;
+  readonly #storageVersion: string;
+  /** In the order in which they were asked for: only one rewrites the file at a time. */
+  #defragmenting: Promise<void> = Promise.resolve();
+
+  constructor(core: ServerCore, flusher: Flusher, version: string, storageVersion: string) {
+    this.#core = core;
+    this.#flusher = flusher;
+    this.#version = version;
+    this.#storageVersion = storageVersion;
+  }
+
+  /** All three actions go through the log, GET too. */
+  async alarm(request: AlarmRequest): Promise<AlarmResponseInit> {
+    const response = await this.#core.proposeInternal({ alarm: request }, { kind: 'alarm', request });
+    return response as Responses['alarm'];
+  }
+
+  status(): StatusResponseInit {
+    const { store, node, applyLoop, backend, limits, memberId, cluster } = this.#core.parts;
+    return {
+      header: this.#core.header(store.currentRev),
+      version: this.#version,
+      dbSize: backend.sizeBytes(),
+      leader: node.leader,
+      raftIndex: node.commitIndex,
+      raftTerm: node.term,
+      raftAppliedIndex: applyLoop.appliedIndex,
+      errors: this.#errors(),
+      dbSizeInUse: backend.sizeInUseBytes(),
+      isLearner: cluster.member(memberId)?.isLearner ?? false,
+      storageVersion: this.#storageVersion,
+      dbSizeQuota: Number.isFinite(limits.quotaBytes) ? limits.quotaBytes : 0,
+      downgradeInfo: { enabled: false, targetVersion: '' },
+    };
+  }
+
+  async hash(): Promise<HashResponseInit> {
+    const { store, jobs } = this.#core.parts;
+    const header = this.#core.header(store.currentRev);
+    return { header, hash: await jobs.run(store.hashJob()) };
+  }
+
+  async hashKv(revision: number): Promise<HashKVResponseInit> {
+    const { store, jobs } = this.#core.parts;
+    const header = this.#core.header(store.currentRev);
+    const { hash, compactRevision, revision: hashRevision } = await jobs.run(store.hashKvJob(revision));
+    return { header, hash, compactRevision, hashRevision };
+  }
+
+  /** Rewrites the database file without its free pages. Reads and writes go on; flushes wait. */
+  defragment(): Promise<void> {
+    const next = this.#defragmenting.then(() => this.#defragmentNow());
+    this.#defragmenting = next.catch(() => {});
+    return next;
+  }
+
+  #defragmentNow(): Promise<void> {
+    const { backend, logger, clock } = this.#core.parts;
+    const startMs = clock.monotonicMs();
+    const before = backend.sizeBytes();
+    return new Promise((resolve, reject) => {
+      const work = (): void => {
+        backend.defragment((error) => {
+          this.#flusher.release();
+          if (error !== undefined) {
+            logger.error('failed to defragment', { error: String(error) });
+            reject(error);
+            return;
+          }
+          const took = `${Math.round(clock.monotonicMs() - startMs)}ms`;
+          logger.info('finished defragmenting', { 'size-before': before, 'size-after': backend.sizeBytes(), took });
+          resolve();
+        });
+      };
+      this.#flusher.flush(() => this.#flusher.hold(work));
+    });
+  }
+
+  /** In Go's text form of the messages, as clients print them. */
+  #errors(): string[] {
+    const { node, alarms } = this.#core.parts;
+    const errors = node.leader === 0n ? [etcdError('NoLeader').message] : [];
+    for (const { memberID, alarm } of alarms.list(AlarmType.NONE)) {
+      const name = Object.entries(AlarmType).find(([, value]) => value === alarm)?.[0] ?? String(alarm);
+      errors.push(`memberID:${memberID} alarm:${name} `);
+    }
+    return errors;
+  }
+}
