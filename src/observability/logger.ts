@@ -51,7 +51,7 @@ function makePino(level: LogLevel, target: DestinationStream) {
   );
 }
 
-type Pino = PinoLogger<LogLevel, boolean>;
+type Pino = PinoLogger<LogLevel>;
 
 class JsonLogger implements RootLogger {
   /** Without a caller: what children are made from. */
