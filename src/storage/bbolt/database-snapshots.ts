@@ -1,0 +1,122 @@
+/** Snapshots of the database in etcd's own file format, written beside the database first because a stream begins with what is known last. */
+import { createHash } from 'node:crypto';
+import { assert } from '../../base/assert.ts';
+import type { WriteBuffer } from '../../mvcc/write-buffer.ts';
+import type { File, FileSystem } from '../../ports/file-system.ts';
+import type { JobRunner } from '../../server/job-runner.ts';
+import type { DatabaseSnapshot, SnapshotSource } from '../../server/snapshot-source.ts';
+import { DatabaseWriter } from './database-writer.ts';
+import { SnapshotJob, type MetaRows } from './snapshot-job.ts';
+
+const CHUNK_BYTES = 32 * 1024;
+/** Writes are gathered up to this size. */
+const WRITE_BYTES = 1024 * 1024;
+const SUFFIX = '.snapshot.tmp';
+
+export interface DatabaseSnapshotsParts {
+  readonly files: FileSystem;
+  /** Where the temporary file goes: on the volume of the database. */
+  readonly dir: string;
+  readonly buffer: WriteBuffer;
+  readonly jobs: JobRunner;
+  /** The rows of bucket `meta` that must match the state pinned in the same step. */
+  readonly meta: () => MetaRows;
+  /** Version of the storage schema. */
+  readonly version: string;
+}
+
+export class DatabaseSnapshots implements SnapshotSource {
+  readonly #parts: DatabaseSnapshotsParts;
+  #next = 1;
+
+  /** Removes what a killed process left behind. */
+  constructor(parts: DatabaseSnapshotsParts) {
+    this.#parts = parts;
+    for (const name of parts.files.list(parts.dir)) {
+      if (name.endsWith(SUFFIX)) parts.files.remove(`${parts.dir}/${name}`);
+    }
+  }
+
+  async open(): Promise<DatabaseSnapshot> {
+    const { files, dir, buffer, jobs, meta, version } = this.#parts;
+    const path = `${dir}/${this.#next++}${SUFFIX}`;
+    const file = files.open(path, 'create');
+    const close = (): void => {
+      file.close();
+      files.remove(path);
+    };
+    try {
+      const gathered = new GatheringFile(file);
+      const writer = new DatabaseWriter(gathered);
+      const sizeBytes = await jobs.run(new SnapshotJob(buffer.pin(), writer, meta()));
+      gathered.flush();
+      return new OpenSnapshot(file, sizeBytes, version, close);
+    } catch (error) {
+      close();
+      throw error;
+    }
+  }
+}
+
+class OpenSnapshot implements DatabaseSnapshot {
+  readonly sizeBytes: number;
+  readonly version: string;
+  readonly close: () => void;
+  readonly #file: File;
+  readonly #hash = createHash('sha256');
+
+  constructor(file: File, sizeBytes: number, version: string, close: () => void) {
+    this.#file = file;
+    this.sizeBytes = sizeBytes;
+    this.version = version;
+    this.close = close;
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < this.sizeBytes; at += CHUNK_BYTES) {
+      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, this.sizeBytes - at));
+      const read = this.#file.read(chunk, at);
+      assert(read === chunk.length, 'snapshot file shorter than written', { at, read });
+      this.#hash.update(chunk);
+      yield chunk;
+      // Let others go between two chunks.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  sha256(): Uint8Array {
+    return this.#hash.digest();
+  }
+}
+
+/** Joins writes that follow each other. */
+class GatheringFile {
+  readonly #file: File;
+  readonly #buffer = new Uint8Array(WRITE_BYTES);
+  #used = 0;
+  #position = 0;
+
+  constructor(file: File) {
+    this.#file = file;
+  }
+
+  write(bytes: Uint8Array, position: number): void {
+    const follows = position === this.#position + this.#used;
+    if (!follows || this.#used + bytes.length > WRITE_BYTES) this.flush();
+    if (this.#used === 0) this.#position = position;
+    if (bytes.length > WRITE_BYTES) {
+      this.#file.write(bytes, position);
+      this.#position = position + bytes.length;
+      return;
+    }
+    this.#buffer.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  flush(): void {
+    if (this.#used === 0) return;
+    this.#file.write(this.#buffer.subarray(0, this.#used), this.#position);
+    this.#position += this.#used;
+    this.#used = 0;
+  }
+}
