@@ -5,7 +5,11 @@
 import { assert } from '../base/assert.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import type { Job } from '../ports/job.ts';
+import { CompactionJob } from './compaction.ts';
 import { type MvccEvent, PREV_NONE, PREV_UNKNOWN } from './event.ts';
+import { type BackendHash, BackendHashJob } from './hash-backend.ts';
+import { type HashKv, HashKvJob } from './hash-kv.ts';
+import { type HistorySlice, readHistory } from './history.ts';
 import { type KeyVersion, decodeHist, histIsTombstone, histKey, histMain, histSameKey } from './key-index.ts';
 import { keysOfLease } from './lease-keys.ts';
 import {
@@ -35,6 +39,8 @@ export class MvccStore implements RangeSource {
   #compactRev: number;
   #finishedCompactRev: number;
   #txn: WriteTxn | undefined;
+  /** Whether a compaction job is under way: there is at most one. */
+  #compacting = false;
 
   /** Opens the store that the buffer's backend holds; an empty backend is an empty store. */
   constructor(buffer: WriteBuffer) {
@@ -60,6 +66,11 @@ export class MvccStore implements RangeSource {
   /** Reads below it are refused; -1 before the first compaction. */
   get compactRev(): number {
     return this.#compactRev;
+  }
+
+  /** The last compaction whose rows are all deleted; -1 before the first. Below compactRev while one is to be done. */
+  get finishedCompactRev(): number {
+    return this.#finishedCompactRev;
   }
 
   get reader(): WriteBuffer {
@@ -138,6 +149,44 @@ export class MvccStore implements RangeSource {
     if (revision > this.#currentRev) throw etcdError('FutureRev');
     this.#compactRev = revision;
     this.buffer.put('meta', SCHEDULED_COMPACT_REV, encodeMetaRevision(revision));
+  }
+
+  /**
+   * Deletes the rows of the compaction accepted last, in slices; its result is the revision compacted at. undefined when
+   * there is nothing to do. At most one at a time; ask again after it ends, and after opening the store: a compaction may
+   * have been accepted meanwhile, or not finished before. What it deletes gathers in the write buffer: flush as it goes.
+   */
+  compactionJob(): Job<number> | undefined {
+    if (this.#compacting || this.#finishedCompactRev === this.#compactRev) return undefined;
+    this.#compacting = true;
+    return new CompactionJob(
+      this.buffer,
+      { from: this.#finishedCompactRev, to: this.#compactRev },
+      (revision) => {
+        this.#finishedCompactRev = revision;
+      },
+      () => {
+        this.#compacting = false;
+      },
+    );
+  }
+
+  /** HashKV at a revision (0: the current one), in slices. Its first step throws Compacted or FutureRev. */
+  hashKvJob(revision: number): Job<HashKv> {
+    return new HashKvJob(this, revision);
+  }
+
+  /** The checksum of the whole database, in slices. */
+  hashJob(): Job<BackendHash> {
+    return new BackendHashJob(this);
+  }
+
+  /**
+   * The changes from main revision `fromRevision` on, about `rowsMax` of them, in whole main revisions. Throws Compacted
+   * below the compact revision.
+   */
+  history(fromRevision: number, rowsMax: number): HistorySlice {
+    return readHistory(this, fromRevision, rowsMax);
   }
 
   #storeRevision(): void {

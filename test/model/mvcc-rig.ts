@@ -1,13 +1,23 @@
 /** A store over the memory backend beside the model, driven with the same operations; and random operations to drive them. */
-import { expect } from 'vitest';
+import assert from 'node:assert/strict';
 import { fromBinaryString, toBinaryString, toHex } from '../../src/base/bytes.ts';
 import type { SeededRandom } from '../../src/base/random.ts';
+import { encodeKeyValue } from '../../src/gen/mvccpb.ts';
+import type { MvccEvent } from '../../src/mvcc/event.ts';
 import type { RangeQuery, RangeResult } from '../../src/mvcc/range.ts';
 import { MvccStore } from '../../src/mvcc/store.ts';
 import { WriteBuffer } from '../../src/mvcc/write-buffer.ts';
 import type { Job } from '../../src/ports/job.ts';
 import { MemoryBackend } from '../../src/storage/memory-backend.ts';
-import { type ModelQuery, type ModelResult, MvccModel, bothOrError, encodeModelRow, modelQuery } from './mvcc-model.ts';
+import {
+  type ModelQuery,
+  type ModelResult,
+  type ModelVersion,
+  MvccModel,
+  bothOrError,
+  encodeModelRow,
+  modelQuery,
+} from './mvcc-model.ts';
 
 export const LONG_KEY = 'long'.repeat(1250);
 
@@ -50,7 +60,7 @@ export class StoreRig {
     const batch = this.buffer.beginFlush();
     if (batch === undefined) return;
     this.backend.commit(batch, (error) => {
-      expect(error).toBeUndefined();
+      assert.equal(error, undefined);
       this.buffer.endFlush();
     });
   }
@@ -63,7 +73,7 @@ export class StoreRig {
     this.endFlush();
     this.beginFlush();
     this.endFlush();
-    expect(this.buffer.bytes).toBe(0);
+    assert.equal(this.buffer.bytes, 0);
   }
 
   /** Flushes, closes and opens again. */
@@ -105,7 +115,7 @@ export function randomTxn(rig: StoreRig, random: SeededRandom): void {
     } else if (choice < 8) {
       const rangeEnd = random.below(3) === 0 ? randomRangeEnd(random) : '';
       const deleted = txn.deleteRange(fromBinaryString(key), fromBinaryString(rangeEnd));
-      expect(deleted).toBe(model.deleteRange(key, rangeEnd));
+      assert.equal(deleted, model.deleteRange(key, rangeEnd));
     } else {
       const query = randomQuery(random, model);
       const both = bothOrError(
@@ -114,20 +124,44 @@ export function randomTxn(rig: StoreRig, random: SeededRandom): void {
       );
       expectSameRange(both, query);
     }
-    expect(txn.revision).toBe(model.revision);
+    assert.equal(txn.revision, model.revision);
   }
   const events = txn.end();
   model.end();
-  expect(store.currentRev).toBe(model.currentRev);
-  const changes = model.versions.slice(first);
-  expect(events.length).toBe(changes.length);
-  for (const [i, change] of changes.entries()) {
-    const event = events[i]!;
-    expect([toBinaryString(event.key), event.main, event.sub]).toEqual([change.key, change.main, change.sub]);
-    expect([event.type, event.createRevision]).toEqual([change.tombstone ? 1 : 0, change.createRevision]);
+  assert.equal(store.currentRev, model.currentRev);
+  expectSameEvents(rig, events, model.versions.slice(first));
+}
+
+export function expectSameEvents(
+  { store, model }: StoreRig,
+  events: readonly MvccEvent[],
+  changes: readonly ModelVersion[],
+): void {
+  const actual = events.map((event) => ({
+    type: event.type,
+    key: toBinaryString(event.key),
+    main: event.main,
+    sub: event.sub,
+    createRevision: event.createRevision,
+    kv: hex(event.kv),
+    prevKv: hex(store.prevKv(event)),
+  }));
+  const expected = changes.map((change) => {
+    const { key, main, sub, createRevision } = change;
     const previous = model.prevOf(change);
-    expect(hex(store.prevKv(event))).toBe(hex(previous && encodeModelRow(previous)));
-  }
+    return {
+      type: change.tombstone ? 1 : 0,
+      key,
+      main,
+      sub,
+      createRevision,
+      kv: hex(
+        change.tombstone ? encodeKeyValue({ key: fromBinaryString(key), modRevision: main }) : encodeModelRow(change),
+      ),
+      prevKv: hex(previous && encodeModelRow(previous)),
+    };
+  });
+  assert.deepEqual(actual, expected);
 }
 
 export function randomQuery(random: SeededRandom, model: MvccModel): ModelQuery {
@@ -157,12 +191,12 @@ export function expectSameRange(
 ): void {
   const note = JSON.stringify(query).slice(0, 300);
   if ('errors' in both) {
-    expect(both.errors[0], note).toBe(both.errors[1]);
+    assert.equal(both.errors[0], both.errors[1], note);
     return;
   }
   const { a, b } = both;
   const expected = b.kvs.map((kv) => hex(encodeModelRow(kv)));
-  expect({ ...a, kvs: a.kvs.map(hex) }, note).toEqual({ ...b, kvs: expected });
+  assert.deepEqual({ ...a, kvs: a.kvs.map(hex) }, { ...b, kvs: expected });
 }
 
 /** Steps a job to its end in slices of random size, with `between` called after each slice that did not finish it. */

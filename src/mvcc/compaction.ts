@@ -1,0 +1,105 @@
+/**
+ * Deletes what a compaction makes unreachable, in slices. At compact revision c a key keeps its newest version at or before
+ * c, unless that is a tombstone older than c, and everything after c (etcd behaviour 2.6).
+ *
+ * It suffices to walk the rows that came since the compaction before: each makes its predecessor of the same key dead, and
+ * a tombstone before c is dead itself. All of it can be done again: after a crash the job starts over.
+ */
+import { assert } from '../base/assert.ts';
+import { successor } from '../base/bytes.ts';
+import type { Job } from '../ports/job.ts';
+import type { Cursor } from './backend.ts';
+import { histIsTombstone, histKey, histMain, histSameKey, histSub } from './key-index.ts';
+import { keyOf } from './key-value.ts';
+import { FINISHED_COMPACT_REV, encodeMetaRevision } from './meta.ts';
+import { encodeRevision, revisionIsTombstone, revisionMain, revisionSub } from './revision.ts';
+import type { WriteBuffer } from './write-buffer.ts';
+
+export interface CompactionRange {
+  /** The compaction that finished last, or -1: its own rows may hold tombstones that die only now. */
+  readonly from: number;
+  /** The revision to compact at. */
+  readonly to: number;
+}
+
+interface DeadVersion {
+  readonly revKey: Uint8Array;
+  readonly histKey: Uint8Array;
+}
+
+/** Its result is the revision compacted at. The deletes go through the write buffer, and count for its `bytes`. */
+export class CompactionJob implements Job<number> {
+  readonly #buffer: WriteBuffer;
+  readonly #range: CompactionRange;
+  readonly #onFinished: (revision: number) => void;
+  readonly #onClose: () => void;
+  /** Every row of `rev` before this is done. */
+  #position: Uint8Array;
+  #finished = false;
+
+  constructor(
+    buffer: WriteBuffer,
+    range: CompactionRange,
+    onFinished: (revision: number) => void,
+    onClose: () => void,
+  ) {
+    this.#buffer = buffer;
+    this.#range = range;
+    this.#onFinished = onFinished;
+    this.#onClose = onClose;
+    this.#position = encodeRevision(Math.max(range.from, 0), 0);
+  }
+
+  step(units: number): boolean {
+    if (this.#finished) return true;
+    const dead: DeadVersion[] = [];
+    const atEnd = this.#collect(units, dead);
+    // Only now: a cursor is invalid once the buffer is written to.
+    for (const version of dead) {
+      this.#buffer.delete('rev', version.revKey);
+      this.#buffer.delete('hist', version.histKey);
+    }
+    if (atEnd) this.#finish();
+    return this.#finished;
+  }
+
+  result(): number {
+    assert(this.#finished, 'result of an unfinished compaction');
+    return this.#range.to;
+  }
+
+  close(): void {
+    this.#onClose();
+  }
+
+  /** Looks at up to `units` rows; true when there are no more. */
+  #collect(units: number, dead: DeadVersion[]): boolean {
+    const rows = this.#buffer.cursor('rev');
+    const history = this.#buffer.cursor('hist');
+    let found = rows.seek(this.#position);
+    for (let done = 0; done < units; done++) {
+      if (!found || revisionMain(rows.key) > this.#range.to) return true;
+      this.#position = successor(rows.key);
+      this.#collectRow(rows.key, keyOf(rows.value), history, dead);
+      found = rows.next();
+    }
+    return false;
+  }
+
+  #collectRow(revKey: Uint8Array, key: Uint8Array, history: Cursor, dead: DeadVersion[]): void {
+    const main = revisionMain(revKey);
+    const own = histKey(key, main, revisionSub(revKey));
+    if (revisionIsTombstone(revKey) && main < this.#range.to) dead.push({ revKey, histKey: own });
+    if (!history.seek(successor(own))) return;
+    const row = history.key;
+    if (!histSameKey(row, own)) return;
+    const predecessor = encodeRevision(histMain(row), histSub(row), histIsTombstone(history.value));
+    dead.push({ revKey: predecessor, histKey: row });
+  }
+
+  #finish(): void {
+    this.#finished = true;
+    this.#buffer.put('meta', FINISHED_COMPACT_REV, encodeMetaRevision(this.#range.to));
+    this.#onFinished(this.#range.to);
+  }
+}
