@@ -50,7 +50,7 @@ export function onSnapshot(state: RaftState, message: Message): void {
 
 /** False if the snapshot brings nothing new, or is not meant for this member. */
 function restore(state: RaftState, snapshot: Snapshot): boolean {
-  const { log, tracker } = state;
+  const { log } = state;
   const { metadata } = snapshot;
   if (metadata?.confState === undefined || metadata.index <= log.committed) return false;
   const position = { index: metadata.index, term: metadata.term };
@@ -67,6 +67,14 @@ function restore(state: RaftState, snapshot: Snapshot): boolean {
   state.logger.info('restoring a snapshot', { ...position, lastIndex: log.lastIndex, committed: log.committed });
   log.restore(position);
   state.unofferedSnapshot = snapshot;
-  tracker.setConfiguration(configuration, log.lastIndex);
+  state.awaitedConfiguration = configuration;
   return true;
+}
+
+/** The state machine holds the snapshot at `index`. Only now, as entries from before it may have been applied until now. */
+export function onSnapshotInstalled(state: RaftState, index: number): void {
+  state.log.snapshotInstalled(index);
+  if (state.log.awaitsSnapshot || state.awaitedConfiguration === undefined) return;
+  state.tracker.setConfiguration(state.awaitedConfiguration, state.log.lastIndex);
+  state.awaitedConfiguration = undefined;
 }

@@ -52,17 +52,13 @@ export class RaftLog {
     this.#push(entries);
     this.#offeredToPersist = this.lastIndex;
     this.#durable = this.lastIndex;
-    // A snapshot installed just before a crash can be ahead of the last hard state that was written.
-    this.#committed = Math.max(hardState.commit, snapshot.index);
+    // The hard state's commit index is not synced by itself, so a snapshot or the state machine can be ahead of it.
+    this.#committed = Math.max(hardState.commit, snapshot.index, applied);
     assert(this.#committed <= this.lastIndex, 'the log ends before the commit index', {
       commit: this.#committed,
       lastIndex: this.lastIndex,
     });
-    assert(snapshot.index <= applied && applied <= this.#committed, 'applied index outside of the committed log', {
-      snapshot: snapshot.index,
-      applied,
-      commit: this.#committed,
-    });
+    assert(snapshot.index <= applied, 'the state machine is behind the log', { applied, snapshot: snapshot.index });
   }
 
   get snapshot(): LogPosition {

@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { Random } from '../base/random.ts';
 import { MessageType, type Entry, type Message, type Snapshot } from '../gen/raftpb.ts';
 import { silentLogger, type Logger } from '../ports/logger.ts';
-import { configurationFrom } from './configuration.ts';
+import { configurationFrom, type Configuration } from './configuration.ts';
 import { Durability } from './durability.ts';
 import { isForwardedRequest } from './messages.ts';
 import { RaftLog, payloadBytes } from './raft-log.ts';
@@ -66,6 +66,8 @@ export class RaftState {
 
   /** A leader's snapshot that no Ready has offered yet. */
   unofferedSnapshot: Snapshot | undefined;
+  /** The configuration of the snapshot that waits to be installed. */
+  awaitedConfiguration: Configuration | undefined;
   readStates: ReadState[] = [];
   messages: Message[] = [];
   messagesAfterAppend: Message[] = [];
@@ -78,13 +80,11 @@ export class RaftState {
     this.logger = options.logger ?? silentLogger;
     this.#random = options.random;
     this.log = new RaftLog(initial);
-    this.term = initial.hardState.term;
-    this.vote = initial.hardState.vote;
-    assert(this.term >= this.log.lastTerm, 'the log has a later term than the hard state', {
-      term: this.term,
-      lastTerm: this.log.lastTerm,
-    });
-    this.durability = new Durability(this.log, this.term);
+    // A crash can keep the first entries of a term and lose the hard state written after them.
+    const { term, vote } = initial.hardState;
+    this.term = Math.max(term, this.log.lastTerm);
+    this.vote = term === this.term ? vote : NONE;
+    this.durability = new Durability(this.log, term);
     this.tracker = new Tracker(configurationFrom(initial.confState), this.log.lastIndex, {
       inflightMessagesMax,
       inflightBytesMax,

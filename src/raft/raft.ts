@@ -3,7 +3,7 @@ import { EntryType, MessageType, type ConfState, type HardState, type Message } 
 import { encodeAnyConfChange, type AnyConfChange } from './conf-change.ts';
 import { confStateOf, type Configuration } from './configuration.ts';
 import { campaign, onVoteRequest, onVoteResponse, sticksToLeader } from './elections.ts';
-import { onAppend, onHeartbeat, onSnapshot } from './following.ts';
+import { onAppend, onHeartbeat, onSnapshot, onSnapshotInstalled } from './following.ts';
 import { isForwardedRequest, isLocalMessage, isPeerResponse, newMessage } from './messages.ts';
 import { onForwardedProposal, propose, proposeConfChange } from './proposals.ts';
 import { RaftState } from './raft-state.ts';
@@ -249,7 +249,7 @@ export class Raft {
 
   /** The state machine holds Ready.snapshot at `index`, after it was made durable and acknowledged with appended(). */
   snapshotInstalled(index: number): void {
-    this.#state.log.snapshotInstalled(index);
+    onSnapshotInstalled(this.#state, index);
   }
 
   /** Forgets the entries up to `index` (applied ones only). A follower that lacks them will need a snapshot. */

@@ -36,7 +36,7 @@ export interface InitialState {
   readonly snapshot: LogPosition;
   /** The log after `snapshot`, without gaps. */
   readonly entries: readonly Entry[];
-  /** The last entry whose effect the state machine holds; not below `snapshot.index`, not above the commit index. */
+  /** The last entry whose effect the state machine holds; not below `snapshot.index`. */
   readonly applied: number;
 }
 
