@@ -1,5 +1,6 @@
 /** The Backend port in memory: for tests and the simulator. Nothing survives the process. */
 import { assert } from '../base/assert.ts';
+import { copyBytes } from '../base/bytes.ts';
 import { TABLES } from '../mvcc/backend.ts';
 import type { Backend, BackendView, Cursor, Table, WriteBatch } from '../mvcc/backend.ts';
 import { SortedRows } from './sorted-rows.ts';
@@ -43,6 +44,7 @@ export class MemoryBackend implements Backend {
   }
 
   commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
+    for (const key of batch.keys) assert(key.length > 0, 'empty key');
     this.#start(done, () => {
       this.#tables = applyBatch(this.#tables, batch);
       this.#sizeBytes = Math.max(this.#sizeBytes, this.sizeInUseBytes());
@@ -121,9 +123,8 @@ function applyBatch(tables: Tables, batch: WriteBatch): Tables {
     }
     const key = batch.keys[i] as Uint8Array;
     const value = batch.values[i];
-    assert(key.length > 0, 'empty key', { table });
     if (value === undefined) rows.delete(key);
-    else rows.set(key.slice(), value.slice());
+    else rows.set(copyBytes(key), copyBytes(value));
   }
   for (const rows of changed.values()) rows.freeze();
   return new Map([...tables, ...changed]);

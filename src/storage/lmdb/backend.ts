@@ -1,0 +1,141 @@
+/** The Backend port on LMDB: one data file, one named database per table. */
+import { assert } from '../../base/assert.ts';
+import type { Backend, BackendView, WriteBatch } from '../../mvcc/backend.ts';
+import { Committer } from './commit.ts';
+import type { Environment } from './environment.ts';
+import { LmdbView } from './view.ts';
+import { fileBytes, openDataFile, rewriteDataFile } from './data-file.ts';
+import type { DataFileOptions } from './data-file.ts';
+
+/** Address space; nothing is allocated. Far above any sensible quota, so the file is hardly ever mapped anew. */
+const DEFAULT_MAP_SIZE_BYTES = 64 * 1024 ** 3;
+
+export interface LmdbBackendOptions {
+  /** Of the data file. Its directory is created if need be; the lock file and temporary files stand next to it. */
+  readonly path: string;
+  readonly mapSizeBytes?: number;
+  /** Commits are reported before they are durable: for tests. */
+  readonly noSync?: boolean;
+}
+
+/** Creates the file if there is none. Throws an Error that names the path if it is damaged or not a database. */
+export function openLmdbBackend(options: LmdbBackendOptions): LmdbBackend {
+  return new LmdbBackend({
+    path: options.path,
+    mapSizeBytes: options.mapSizeBytes ?? DEFAULT_MAP_SIZE_BYTES,
+    noSync: options.noSync ?? false,
+  });
+}
+
+type State = 'ready' | 'committing' | 'defragmenting' | 'failed' | 'closed';
+
+export class LmdbBackend implements Backend {
+  readonly #options: DataFileOptions;
+  #environment: Environment;
+  #committer: Committer;
+  #state: State = 'ready';
+  #failure: Error | undefined;
+  /** In the order they were opened. Those from before a defragmentation hold the former environment. */
+  readonly #views = new Map<LmdbView, number>();
+  /** undefined: to be read again. */
+  #sizeBytes: number | undefined;
+  #sizeInUseBytes: number | undefined;
+
+  constructor(options: DataFileOptions) {
+    this.#options = options;
+    this.#environment = openDataFile(options);
+    this.#committer = new Committer(this.#environment);
+  }
+
+  /** May see the commit in flight already; then all of it. */
+  view(): BackendView {
+    this.#assertUsable();
+    const view = new LmdbView(this.#environment, (closed) => this.#viewClosed(closed));
+    this.#views.set(view, performance.now());
+    return view;
+  }
+
+  /** The batch and its bytes must not change until `done`. */
+  commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
+    this.#start('committing');
+    this.#committer.commit(batch, (error) => {
+      this.#forgetSizes();
+      if (error === undefined) {
+        this.#state = 'ready';
+        done(undefined);
+      } else {
+        this.#state = 'failed';
+        this.#failure = new Error(`commit to ${this.#options.path} failed: ${error.message}`, { cause: error });
+        done(this.#failure);
+      }
+    });
+  }
+
+  /** An error leaves the backend as it was, and usable. */
+  defragment(done: (error: Error | undefined) => void): void {
+    this.#start('defragmenting');
+    rewriteDataFile(this.#environment, this.#options, (error, rewritten) => {
+      this.#state = 'ready';
+      if (rewritten !== undefined) this.#replaceEnvironment(rewritten);
+      done(error);
+    });
+  }
+
+  sizeBytes(): number {
+    return (this.#sizeBytes ??= fileBytes(this.#options.path));
+  }
+
+  /** Costs some 30 µs once per commit. */
+  sizeInUseBytes(): number {
+    this.#assertUsable();
+    return (this.#sizeInUseBytes ??= this.#environment.bytesInUse());
+  }
+
+  openViews(): number {
+    return this.#views.size;
+  }
+
+  /** How long the oldest open view has been pinning old pages, in ms; 0 without views. */
+  oldestViewMs(): number {
+    for (const openedMs of this.#views.values()) return performance.now() - openedMs;
+    return 0;
+  }
+
+  close(): void {
+    assert(this.#views.size === 0, 'backend closed under open views', { views: this.#views.size });
+    assert(this.#state === 'ready' || this.#state === 'failed', `backend closed while ${this.#state}`);
+    // After a failure the writer may still hold LMDB's lock, and closing would wait for it for ever.
+    if (this.#state === 'ready') this.#environment.close();
+    this.#state = 'closed';
+  }
+
+  #start(state: State): void {
+    this.#assertUsable();
+    assert(this.#state === 'ready', `${state} while ${this.#state}`);
+    this.#state = state;
+  }
+
+  #assertUsable(): void {
+    assert(this.#state !== 'closed', 'backend used after close');
+    if (this.#failure !== undefined) throw new Error('backend unusable after an error', { cause: this.#failure });
+  }
+
+  #replaceEnvironment(environment: Environment): void {
+    const former = this.#environment;
+    this.#environment = environment;
+    this.#committer = new Committer(environment);
+    this.#forgetSizes();
+    if (former.activeTxns === 0) former.close();
+  }
+
+  #viewClosed(view: LmdbView): void {
+    this.#views.delete(view);
+    const { environment } = view;
+    if (environment !== this.#environment && environment.activeTxns === 0) environment.close();
+  }
+
+  #forgetSizes(): void {
+    this.#sizeBytes = undefined;
+    this.#sizeInUseBytes = undefined;
+  }
+}

@@ -1,0 +1,94 @@
+/** Turns a batch into one durable transaction, without holding the event loop for long. */
+import { assert } from '../../base/assert.ts';
+import type { Table, WriteBatch } from '../../mvcc/backend.ts';
+import type { Environment } from './environment.ts';
+import { LongKeyWriter, isLongKey, nextNodeId } from './long-keys.ts';
+import { WriteInstructions } from './write-instructions.ts';
+
+/** A slice ends at whichever comes first: about a millisecond of work. */
+const SLICE_ROWS_MAX = 2048;
+const SLICE_BYTES_MAX = 1024 * 1024;
+
+/** Commits batches to one environment, one at a time. */
+export class Committer {
+  readonly #environment: Environment;
+  readonly #instructions = new WriteInstructions();
+  /** Only while a batch with long keys is made ready. */
+  #longKeys: LongKeyWriter | undefined;
+  /** undefined: not looked up yet. */
+  #nextNodeId: number | undefined;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  /** The batch must not change until `done`. Nothing is visible before all of it is. */
+  commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
+    this.#prepareFrom(batch, 0, (error) => {
+      this.#endLongKeys();
+      if (error !== undefined) {
+        done(error);
+        return;
+      }
+      this.#environment.write(this.#instructions.finish(), (error) => {
+        this.#instructions.reset();
+        done(error);
+      });
+    });
+  }
+
+  #prepareFrom(batch: WriteBatch, from: number, ready: (error: Error | undefined) => void): void {
+    let next: number;
+    try {
+      next = this.#prepareSlice(batch, from);
+    } catch (error) {
+      queueMicrotask(() => ready(error as Error));
+      return;
+    }
+    if (next === batch.size) ready(undefined);
+    else setImmediate(() => this.#prepareFrom(batch, next, ready));
+  }
+
+  /** Returns the index of the first operation that is left. */
+  #prepareSlice(batch: WriteBatch, from: number): number {
+    const end = Math.min(batch.size, from + SLICE_ROWS_MAX);
+    let bytes = 0;
+    let i = from;
+    while (i < end && bytes < SLICE_BYTES_MAX) {
+      const key = batch.keys[i] as Uint8Array;
+      const value = batch.values[i];
+      this.#prepare(batch.tables[i] as Table, key, value);
+      bytes += key.length + (value?.length ?? 0);
+      i++;
+    }
+    return i;
+  }
+
+  #prepare(table: Table, key: Uint8Array, value: Uint8Array | undefined): void {
+    assert(key.length > 0, 'empty key', { table });
+    if (isLongKey(key)) {
+      const longKeys = this.#openLongKeys();
+      if (value === undefined) longKeys.delete(table, key);
+      else longKeys.put(table, key, value);
+      return;
+    }
+    const dbi = this.#environment.table(table).dbi;
+    if (value === undefined) this.#instructions.delete(dbi, key);
+    else this.#instructions.put(dbi, key, value);
+  }
+
+  #openLongKeys(): LongKeyWriter {
+    if (this.#longKeys === undefined) {
+      this.#nextNodeId ??= nextNodeId(this.#environment);
+      this.#longKeys = new LongKeyWriter(this.#environment, this.#instructions, this.#nextNodeId);
+    }
+    return this.#longKeys;
+  }
+
+  #endLongKeys(): void {
+    if (this.#longKeys === undefined) return;
+    this.#nextNodeId = this.#longKeys.nextNodeId;
+    this.#longKeys.close();
+    this.#longKeys = undefined;
+  }
+}

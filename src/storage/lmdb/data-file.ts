@@ -1,0 +1,133 @@
+/**
+ * Opens, creates and rewrites the data file. A file under its final name is always a whole database: a new one is made and
+ * synced under a temporary name, then renamed.
+ */
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { checkDataFile } from './file-header.ts';
+import { Environment } from './environment.ts';
+import type { EnvironmentOptions } from './environment.ts';
+
+export type DataFileOptions = EnvironmentOptions;
+
+const DIRECTORY_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+/** LMDB's own rule for a file that is not in a directory of its own. */
+function lockPath(path: string): string {
+  return `${path}-lock`;
+}
+
+function temporaryPath(path: string): string {
+  return `${path}.tmp`;
+}
+
+export function openDataFile(options: DataFileOptions): Environment {
+  const { path } = options;
+  mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
+  removeTemporary(path);
+  if (existsSync(path)) {
+    checkDataFile(path);
+    return new Environment(options);
+  }
+  const environment = new Environment({ ...options, path: temporaryPath(path) });
+  installTemporary(path);
+  syncDirectorySync(path);
+  return environment;
+}
+
+export function fileBytes(path: string): number {
+  return statSync(path).size;
+}
+
+/** Makes a copy without free pages and puts it in the place of the file, which stays readable through `environment`. */
+export function rewriteDataFile(
+  environment: Environment,
+  options: DataFileOptions,
+  done: (error: Error | undefined, rewritten?: Environment) => void,
+): void {
+  const { path } = options;
+  const temporary = temporaryPath(path);
+  const fail = (error: unknown): void => {
+    removeTemporary(path);
+    const reason = error instanceof Error ? error : new Error(String(error));
+    done(new Error(`cannot rewrite ${path}: ${reason.message}`, { cause: reason }));
+  };
+  environment.copyCompact(temporary, (error) => {
+    if (error !== undefined) return fail(error);
+    syncFile(temporary, (error) => {
+      if (error !== undefined) return fail(error);
+      let rewritten: Environment;
+      try {
+        rewritten = installCopy(options);
+      } catch (error) {
+        return fail(error);
+      }
+      // From here on the new file counts, even should this sync fail: the next commit would then fail as well.
+      syncFile(dirname(path), (error) => done(error, rewritten));
+    });
+  });
+}
+
+function installCopy(options: DataFileOptions): Environment {
+  const temporary = temporaryPath(options.path);
+  chmodSync(temporary, FILE_MODE);
+  const rewritten = new Environment({ ...options, path: temporary });
+  try {
+    installTemporary(options.path);
+  } catch (error) {
+    rewritten.close();
+    throw error;
+  }
+  return rewritten;
+}
+
+/**
+ * An environment that is open under the temporary name goes on under the final one. Each file has its own lock file: LMDB
+ * keeps the number of the newest transaction in it.
+ */
+function installTemporary(path: string): void {
+  const temporary = temporaryPath(path);
+  renameSync(lockPath(temporary), lockPath(path));
+  renameSync(temporary, path);
+}
+
+function removeTemporary(path: string): void {
+  const temporary = temporaryPath(path);
+  rmSync(temporary, { force: true });
+  rmSync(lockPath(temporary), { force: true });
+}
+
+function syncFile(path: string, done: (error: Error | undefined) => void): void {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
+  fsync(fd, (error) => {
+    closeSync(fd);
+    done(error ?? undefined);
+  });
+}
+
+function syncDirectorySync(path: string): void {
+  const fd = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
