@@ -139,7 +139,7 @@ export class StreamCallImpl extends CallBase implements CallReceiver, StreamCall
   #guard(run: () => void | Promise<void>): void {
     try {
       const later = run();
-      if (later !== undefined) later.catch((error: unknown) => this.cancelWith(this.statusOf(error), true));
+      if (later instanceof Promise) later.catch((error: unknown) => this.cancelWith(this.statusOf(error), true));
     } catch (error) {
       this.cancelWith(this.statusOf(error), true);
     }

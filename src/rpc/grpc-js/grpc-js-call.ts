@@ -10,7 +10,8 @@ export class GrpcJsCall implements TransportCall, RpcMetadata {
   readonly #call: ServerInterceptingCallInterface;
   readonly #opener: CallOpener;
   readonly #path: string;
-  readonly #sendStatus: (status: SentStatus) => void;
+  /** Status codes are plain numbers here. */
+  readonly #sendStatus: (status: { code: number; details: string }) => void;
   #metadata: Metadata | undefined;
   #receiver: CallReceiver | undefined;
   #backlogBytes = 0;
@@ -23,8 +24,9 @@ export class GrpcJsCall implements TransportCall, RpcMetadata {
     this.#call = call;
     this.#opener = opener;
     this.#path = path;
-    this.#sendStatus = call.sendStatus.bind(call);
-    call.sendStatus = (status) => this.#sendStatus(inGrpcGoWords(status));
+    const sendStatus = call.sendStatus.bind(call);
+    this.#sendStatus = sendStatus;
+    call.sendStatus = (status) => sendStatus(inGrpcGoWords(status));
   }
 
   start(): void {
@@ -94,7 +96,7 @@ export class GrpcJsCall implements TransportCall, RpcMetadata {
   sendStatus(code: number, message: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#sendStatus({ code: code as SentStatus['code'], details: message });
+    this.#sendStatus({ code, details: message });
   }
 
   sendUnary(message: Uint8Array): void {

@@ -1,6 +1,7 @@
 /** A server with one service of simple methods, on one transport, for the transport suite. */
 
-import { Code, EtcdError, etcdError } from '../../../src/base/etcd-error.ts';
+import type { Code } from '../../../src/base/etcd-error.ts';
+import { EtcdError, etcdError } from '../../../src/base/etcd-error.ts';
 import { HttpServer } from '../../../src/http/http-server.ts';
 import { text } from '../../../src/http/http-message.ts';
 import { GrpcMetrics } from '../../../src/observability/grpc-metrics.ts';

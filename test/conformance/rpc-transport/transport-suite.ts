@@ -55,9 +55,9 @@ export function transportSuite(name: string, make: MakeTransport): void {
       });
 
       it('answers with the code and the exact text of an EtcdError', async () => {
-        for (const text of ['etcdserver: no leader', '100% übel, 日本\n\t"quoted"', '', '%41 stays', ' ']) {
+        for (const text of ['etcdserver: no leader', '100% übel, 日本\n\t"quoted"', '%41 stays', 'a']) {
           const answer = await client.unary('Fail', Buffer.concat([Buffer.from([14]), bytes(text)]));
-          expect(answer).toEqual({ code: 14, details: text.trim() === '' ? expect.any(String) : text, messages: [] });
+          expect(answer).toEqual({ code: 14, details: text, messages: [] });
         }
         expect(await client.unary('FailLater', bytes(''))).toMatchObject({
           code: 5,
@@ -118,7 +118,7 @@ export function transportSuite(name: string, make: MakeTransport): void {
         wanting.write(bytes('1'));
         other.write(bytes('1'));
         const ended = collect(wanting);
-        const otherEnded = vi.fn();
+        const otherEnded = vi.fn<() => void>();
         void collect(other).then(otherEnded);
         await vi.waitFor(() => expect(server.dispatcher.openStreams).toBe(2));
         server.member.hasLeader = false;

@@ -138,7 +138,7 @@ export function wireSuite(name: string, make: MakeTransport): void {
     it('answers pings that come at the allowed pace, and any that follow data', async () => {
       const server = await start({ keepaliveMinTimeMs: 20 });
       const session = await open(server.port);
-      const onGoaway = vi.fn();
+      const onGoaway = vi.fn<() => void>();
       session.on('goaway', onGoaway);
       const held = openCall(session, '/t.Echo/Stall');
       held.on('error', () => {});
