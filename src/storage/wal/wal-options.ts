@@ -1,0 +1,30 @@
+import type { Clock } from '../../ports/clock.ts';
+import type { FileSystem } from '../../ports/file-system.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { Counter, Histogram } from '../../ports/metrics.ts';
+
+export interface WalOptions {
+  readonly fs: FileSystem;
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics?: WalMetrics;
+  /** Files to keep although nothing needs them any more; 0: never delete any (etcd's --max-wals). */
+  readonly filesMax?: number;
+  /** Length from which a file is followed by a new one. */
+  readonly segmentBytes?: number;
+  /** Runs what was given once the caller's own work is done: how appends made together form one group. */
+  readonly schedule?: (run: () => void) => void;
+  /** Whether small groups may be written on the main thread while the disk is fast. */
+  readonly inlineSync?: boolean;
+  /** Whether zeros are written ahead of the log's end. */
+  readonly fillAhead?: boolean;
+}
+
+export interface WalMetrics {
+  /** Seconds from the start of a group's write until it is on disk. */
+  readonly fsyncSeconds: Histogram;
+  readonly writtenBytes: Counter;
+}
+
+export const WAL_FILES_MAX = 5;
