@@ -1,11 +1,19 @@
 /** A Backend as slow and as plain as can be: a map per table, sorted when asked. */
-import { compareBytes, toHex } from '../../../src/base/bytes.ts';
+import { fromBinaryString, toBinaryString } from '../../../src/base/bytes.ts';
 import type { Table, WriteBatch } from '../../../src/mvcc/backend.ts';
 
-export class BackendModel {
-  readonly #tables: Map<string, Map<string, Uint8Array>>;
+interface Row {
+  key: Uint8Array;
+  value: Uint8Array;
+}
 
-  constructor(tables: Map<string, Map<string, Uint8Array>> = new Map()) {
+/** By one char per byte, so that the order of strings is that of bytes. */
+type Rows = Map<string, Uint8Array>;
+
+export class BackendModel {
+  readonly #tables: Map<string, Rows>;
+
+  constructor(tables: Map<string, Rows> = new Map()) {
     this.#tables = tables;
   }
 
@@ -16,35 +24,41 @@ export class BackendModel {
   apply(batch: WriteBatch): void {
     for (let i = 0; i < batch.size; i++) {
       const rows = this.#rows(batch.tables[i]!);
+      const key = toBinaryString(batch.keys[i]!);
       const value = batch.values[i];
-      if (value === undefined) rows.delete(toHex(batch.keys[i]!));
-      else rows.set(toHex(batch.keys[i]!), value);
+      if (value === undefined) rows.delete(key);
+      else rows.set(key, value);
     }
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    return this.#rows(table).get(toHex(key));
+    return this.#rows(table).get(toBinaryString(key));
   }
 
-  /** Hex keys and values from `from` on. */
-  scan(table: Table, from: Uint8Array): [string, string][] {
+  /** From `from` on. */
+  scan(table: Table, from: Uint8Array): Row[] {
+    const start = toBinaryString(from);
     return this.#sorted(table)
-      .filter((key) => compareBytes(Buffer.from(key, 'hex'), from) >= 0)
-      .map((key) => [key, toHex(this.#rows(table).get(key)!)]);
+      .filter((key) => key >= start)
+      .map((key) => this.#row(table, key));
   }
 
-  /** Hex key. */
-  lastBefore(table: Table, before: Uint8Array): string | undefined {
-    return this.#sorted(table).findLast((key) => compareBytes(Buffer.from(key, 'hex'), before) < 0);
+  last(table: Table, before: Uint8Array): Row | undefined {
+    const end = toBinaryString(before);
+    const key = this.#sorted(table).findLast((key) => key < end);
+    return key === undefined ? undefined : this.#row(table, key);
   }
 
-  #rows(table: Table): Map<string, Uint8Array> {
+  #row(table: Table, key: string): Row {
+    return { key: fromBinaryString(key), value: this.#rows(table).get(key)! };
+  }
+
+  #rows(table: Table): Rows {
     let rows = this.#tables.get(table);
     if (rows === undefined) this.#tables.set(table, (rows = new Map()));
     return rows;
   }
 
-  /** Hex order is byte order. */
   #sorted(table: Table): string[] {
     return [...this.#rows(table).keys()].sort();
   }

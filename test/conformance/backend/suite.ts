@@ -1,6 +1,6 @@
 /** What every Backend has to do. Run it on each adapter with a function that makes an empty one. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { compareBytes, toHex } from '../../../src/base/bytes.ts';
+import { compareBytes, concatBytes, equalBytes, toHex } from '../../../src/base/bytes.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import type { Random } from '../../../src/base/random.ts';
 import { TABLES, WriteBatch } from '../../../src/mvcc/backend.ts';
@@ -512,8 +512,7 @@ function longKeys(context: Context): void {
       expect(at).toBe(keys.length);
       for (const [i, key] of keys.entries()) {
         expect(text(view.get('cur', key))).toBe(`${i}`);
-        const after = new Uint8Array([...key.subarray(0, 200_000), 0]);
-        if (key.length < 200_000) expect(view.get('cur', after)).toBeUndefined();
+        expect(view.get('cur', concatBytes(key, bytes(7)))).toBeUndefined();
         const before = view.last('cur', key);
         expect(text(before?.value)).toBe(i === 0 ? undefined : `${i - 1}`);
         if (before !== undefined) expect(compareBytes(before.key, keys[i - 1]!)).toBe(0);
@@ -595,17 +594,20 @@ function randomKey(random: Random): Uint8Array {
 function compareWithModel(view: BackendView, model: BackendModel, random: Random): void {
   for (const table of MODEL_TABLES) {
     const from = random.below(2) === 0 ? bytes(0) : randomKey(random);
-    const got = scan(view, table, from);
     const expected = model.scan(table, from);
-    expect(got.length).toBe(expected.length);
-    for (const [i, row] of got.entries()) {
-      if (row[0] !== expected[i]![0] || row[1] !== expected[i]![1]) expect(row).toEqual(expected[i]);
+    const cursor = view.cursor(table);
+    let rows = 0;
+    for (let on = cursor.seek(from); on; on = cursor.next()) {
+      const row = expected[rows++];
+      if (row === undefined || !equalBytes(cursor.key, row.key) || !equalBytes(cursor.value, row.value)) {
+        expect({ key: cursor.key, value: cursor.value }).toEqual(row);
+      }
     }
+    expect(rows).toBe(expected.length);
     for (let i = 0; i < 5; i++) {
       const key = randomKey(random);
       expect(view.get(table, key)).toEqual(model.get(table, key));
-      const last = view.last(table, key);
-      expect(last && toHex(last.key)).toBe(model.lastBefore(table, key));
+      expect(view.last(table, key)).toEqual(model.last(table, key));
     }
   }
 }
