@@ -24,6 +24,8 @@ export class Progress {
   flowPaused = false;
   /** The highest commit index sent in a MsgApp that the member can act on. */
   sentCommit = 0;
+  /** Of a leader that hands over because it is no voter any more: the first heartbeat round that told all of the commit. */
+  commitRound = 0;
   readonly inflights: Inflights;
 
   constructor(next: number, inflights: Inflights) {
@@ -42,6 +44,7 @@ export class Progress {
     this.next = lastIndex + 1;
     this.recentActive = false;
     this.sentCommit = 0;
+    this.commitRound = 0;
   }
 
   /** From state snapshot, probing goes on after the snapshot, which may have arrived without its answer. */

@@ -22,7 +22,7 @@ export interface Payload {
 /** `payloads` are accepted all together or not at all. */
 export function propose(state: RaftState, payloads: readonly Payload[]): ProposalOutcome {
   if (state.role !== 'leader') return forward(state, payloads);
-  if (!state.tracker.isMember(state.id)) return 'not-a-member';
+  if (state.departing) return 'not-a-voter';
   if (state.leadTransferee !== NONE) return 'transferring';
   return state.appendAsLeader(payloads) ? 'accepted' : 'too-much-uncommitted';
 }

@@ -52,6 +52,8 @@ export class RaftState {
 
   /** Leader: the member that is to take over. */
   leadTransferee: bigint = NONE;
+  /** Leader: it is no voter any more, takes no proposals and is about to hand over. */
+  departing = false;
   /** Leader: no configuration change is proposed until this index is applied. May be higher than that of any change. */
   pendingConfIndex = 0;
   /** Leader: payload of its entries after the commit index. */
@@ -189,6 +191,7 @@ export class RaftState {
     this.heartbeatElapsed = 0;
     this.drawElectionTimeout();
     this.leadTransferee = NONE;
+    this.departing = false;
     this.pendingConfIndex = 0;
     this.uncommittedBytes = 0;
     this.appendsDue = false;

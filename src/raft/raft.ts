@@ -19,7 +19,7 @@ import {
   sendDueReadRound,
   sendHeartbeats,
 } from './replication.ts';
-import { startTransfer } from './transfer.ts';
+import { finishDeparture, startTransfer } from './transfer.ts';
 import {
   NONE,
   type ProgressStatus,
@@ -365,7 +365,8 @@ export class Raft {
         return onAppendResponse(state, message);
       case MessageType.MsgHeartbeatResp:
         onHeartbeatResponse(state, message);
-        return onReadRoundAnswer(state, message);
+        onReadRoundAnswer(state, message);
+        return finishDeparture(state, message.from);
       case MessageType.MsgProp:
         return onForwardedProposal(state, message);
       case MessageType.MsgReadIndex:

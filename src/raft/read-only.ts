@@ -18,12 +18,16 @@ export interface PendingRead {
  */
 export class ReadOnly {
   readonly #queue = new Queue<PendingRead & { round: number }>();
-  /** The last round begun. */
+  /** The last round begun; 0 before the first. */
   #round = 0;
   /** Reads came in that no round covers yet. */
   #due = false;
   /** The highest round that each member answered. */
   readonly #answered = new Map<bigint, number>();
+
+  get round(): number {
+    return this.#round;
+  }
 
   get size(): number {
     return this.#queue.size;
@@ -46,9 +50,9 @@ export class ReadOnly {
     this.#answered.set(self, this.#round);
   }
 
-  /** For every heartbeat while reads wait, so that a lost one is made up for by the next. */
-  context(): Uint8Array {
-    if (this.#queue.size === 0) return EMPTY;
+  /** For every heartbeat while reads wait (or `always`), so that a lost one is made up for by the next. */
+  context(always: boolean): Uint8Array {
+    if (this.#queue.size === 0 && !always) return EMPTY;
     const context = new Uint8Array(8);
     putUint64BE(context, 0, this.#round);
     return context;

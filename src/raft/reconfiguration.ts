@@ -6,6 +6,7 @@ import { proposeConfChange } from './proposals.ts';
 import type { RaftState } from './raft-state.ts';
 import { advanceCommit } from './replication.ts';
 import { serveConfirmedReads } from './reads.ts';
+import { depart } from './transfer.ts';
 import { NONE } from './types.ts';
 
 export function reconfigure(state: RaftState, change: AnyConfChange): ConfState {
@@ -20,11 +21,8 @@ export function reconfigure(state: RaftState, change: AnyConfChange): ConfState 
 
 function adjustLeadership(state: RaftState): void {
   const { tracker } = state;
-  if (!tracker.isVoter(state.id)) {
-    // It led until its own removal was committed (§4.2.2); the rest can elect among themselves now.
-    state.becomeFollower(state.term, NONE);
-    return;
-  }
+  if (tracker.isVoter(state.id)) state.departing = false;
+  else depart(state);
   if (state.leadTransferee !== NONE && !tracker.isVoter(state.leadTransferee)) state.leadTransferee = NONE;
   // A smaller quorum may hold more; newcomers are to be probed without waiting for the next proposal.
   advanceCommit(state);

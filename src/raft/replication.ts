@@ -63,12 +63,16 @@ function sendSnapshot(state: RaftState, id: bigint, progress: Progress): boolean
 }
 
 export function sendHeartbeats(state: RaftState): void {
-  const context = state.readOnly.context();
+  if (state.departing) state.readOnly.begin(state.id);
+  const context = state.readOnly.context(state.departing);
   for (const [id, progress] of state.tracker.progress) {
     if (id === state.id) continue;
     const message = newMessage(MessageType.MsgHeartbeat, id);
     // The member may lack later entries, so it must not be told to commit them.
     message.commit = Math.min(progress.match, state.log.committed);
+    if (state.departing && progress.commitRound === 0 && progress.match === state.log.lastIndex) {
+      progress.commitRound = state.readOnly.round;
+    }
     message.context = context;
     state.send(message);
   }

@@ -24,3 +24,27 @@ export function startTransfer(state: RaftState, target: bigint): void {
 export function sendTimeoutNow(state: RaftState, target: bigint): void {
   state.send(newMessage(MessageType.MsgTimeoutNow, target));
 }
+
+/**
+ * A leader that is no longer a voter stays until one of the voters certainly knows that this is committed, then hands
+ * over to it (§4.2.2). Leaving earlier could end the group: members act on a configuration once it is committed, and
+ * whoever does not know that yet may need votes from members that are gone.
+ *
+ * Only a heartbeat sent when the voter's log was complete carries the whole commit index, and its answer shows by the
+ * round in its context that it arrived.
+ */
+export function depart(state: RaftState): void {
+  if (state.departing) return;
+  state.logger.info('no longer a voter: will hand over the leadership', { id: state.id, term: state.term });
+  state.departing = true;
+  state.leadTransferee = NONE;
+  for (const progress of state.tracker.progress.values()) progress.commitRound = 0;
+}
+
+export function finishDeparture(state: RaftState, to: bigint): void {
+  const round = state.tracker.progress.get(to)?.commitRound ?? 0;
+  if (!state.departing || !state.tracker.isVoter(to)) return;
+  if (round === 0 || state.readOnly.answeredRound(to) < round) return;
+  sendTimeoutNow(state, to);
+  state.becomeFollower(state.term, NONE);
+}

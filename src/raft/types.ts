@@ -129,8 +129,8 @@ export type ProposalOutcome =
   | 'no-leader'
   /** Leadership is being handed over. */
   | 'transferring'
-  /** This leader is no longer a member. */
-  | 'not-a-member'
+  /** This leader was removed or made a learner, and is about to hand over. */
+  | 'not-a-voter'
   /** uncommittedBytesMax is reached. */
   | 'too-much-uncommitted'
   /** An earlier configuration change is not applied yet, or a joint configuration has to be left first. */
