@@ -1,0 +1,81 @@
+/** The configuration of a server: checked, complete and frozen. Derived from the options by build-config.ts. */
+import type { FeatureGates } from './feature-gates.ts';
+import type { UrlAddress } from './url-address.ts';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'panic' | 'fatal';
+export type LogFormat = 'json' | 'console';
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** At least one of stderr, stdout and paths of files to append to; each once. */
+  readonly outputs: readonly string[];
+}
+
+export interface GrpcKeepaliveConfig {
+  /** A client that pings more often is disconnected. */
+  readonly minTimeMs: number;
+  /** 0: idle connections are not pinged. */
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
+export interface InitialMember {
+  readonly name: string;
+  /** Sorted. */
+  readonly peerUrls: readonly string[];
+}
+
+export interface ServerConfig {
+  readonly name: string;
+  /** Never empty. */
+  readonly dataDir: string;
+  /** Of the log's segments: wal-dir, or member/wal in the data directory. */
+  readonly walDir: string;
+
+  readonly listenClientUrls: readonly UrlAddress[];
+  /** Besides the client URLs, which serve metrics and health too. */
+  readonly listenMetricsUrls: readonly UrlAddress[];
+  readonly listenPeerUrls: readonly UrlAddress[];
+  readonly advertiseClientUrls: readonly UrlAddress[];
+  readonly initialAdvertisePeerUrls: readonly UrlAddress[];
+
+  /** Who founds the cluster, this member among them. Means nothing once there are data. */
+  readonly initialCluster: readonly InitialMember[];
+  readonly initialClusterState: 'new' | 'existing';
+  readonly initialClusterToken: string;
+
+  /** Applied entries between two snapshots; at least 1. */
+  readonly snapshotCount: number;
+  /** Entries kept behind a snapshot; at least 1. */
+  readonly snapshotCatchupEntries: number;
+  /** 0: all. */
+  readonly walFilesMax: number;
+  readonly unsafeNoFsync: boolean;
+
+  readonly heartbeatMs: number;
+  /** At least 5 heartbeats. */
+  readonly electionMs: number;
+  readonly initialElectionTickAdvance: boolean;
+  readonly preVote: boolean;
+  readonly strictReconfigCheck: boolean;
+  readonly learnersMax: number;
+
+  /** Infinity: no limit. */
+  readonly quotaBytes: number;
+  readonly backendBatchIntervalMs: number;
+  readonly maxTxnOps: number;
+  readonly maxRequestBytes: number;
+  readonly maxConcurrentStreams: number;
+  readonly compactionBatchLimit: number;
+  readonly compactionSleepMs: number;
+  readonly watchProgressNotifyMs: number;
+  readonly warningApplyMs: number;
+  readonly warningUnaryRequestMs: number;
+
+  readonly grpcKeepalive: GrpcKeepaliveConfig;
+  readonly log: LogConfig;
+  /** Histograms of the gRPC calls too. */
+  readonly extensiveMetrics: boolean;
+  readonly featureGates: FeatureGates;
+}

@@ -1,0 +1,101 @@
+/** Rules that etcd has for single options and for options together. Each throws a ConfigError with one line. */
+import { ConfigError } from './config-error.ts';
+import { defaultOf, type OptionValues } from './option-values.ts';
+import { type OptionName, specOf } from './options.ts';
+import { isBindable, type UrlAddress } from './url-address.ts';
+
+type UrlOption =
+  | 'listen-peer-urls'
+  | 'listen-client-urls'
+  | 'listen-metrics-urls'
+  | 'advertise-client-urls'
+  | 'initial-advertise-peer-urls';
+
+const ELECTION_MS_MAX = 50_000;
+const HEARTBEATS_PER_ELECTION = 5;
+
+/** `fromFile`: there, listen-client-urls does not ask for advertise-client-urls. */
+export function validate(values: OptionValues, fromFile: boolean): void {
+  // First what is wrong for etcd too, so that an operator is not sent after a missing feature by a mistyped value.
+  checkUrls(values);
+  checkTicks(values);
+  checkBootstrap(values);
+  checkAdvertised(values, fromFile);
+  checkCompaction(values);
+  checkSupport(values);
+  checkPlaintext(values);
+}
+
+function checkUrls(values: OptionValues): void {
+  for (const name of ['listen-peer-urls', 'listen-client-urls', 'listen-metrics-urls'] as const) {
+    const unbindable = values.get(name).find((url) => !isBindable(url));
+    if (unbindable) throw invalid(name, unbindable.text, 'one can only listen on an IP address or localhost');
+  }
+  for (const name of ['initial-advertise-peer-urls', 'advertise-client-urls'] as const) {
+    const hostless = values.get(name).find((url) => url.kind === 'tcp' && url.host === '');
+    if (hostless) throw invalid(name, hostless.text, 'the host is missing');
+  }
+}
+
+function checkTicks(values: OptionValues): void {
+  const heartbeatMs = values.get('heartbeat-interval');
+  const electionMs = values.get('election-timeout');
+  if (heartbeatMs === 0) throw invalid('heartbeat-interval', '0', 'it must be more than 0 ms');
+  if (electionMs === 0) throw invalid('election-timeout', '0', 'it must be more than 0 ms');
+  if (HEARTBEATS_PER_ELECTION * heartbeatMs > electionMs) {
+    const rule = `it must be at least ${HEARTBEATS_PER_ELECTION} times --heartbeat-interval=${heartbeatMs}`;
+    throw invalid('election-timeout', String(electionMs), rule);
+  }
+  if (electionMs > ELECTION_MS_MAX) {
+    throw invalid('election-timeout', String(electionMs), `it must be at most ${ELECTION_MS_MAX} ms`);
+  }
+}
+
+function checkBootstrap(values: OptionValues): void {
+  const ways = (['initial-cluster', 'discovery-endpoints', 'discovery', 'discovery-srv'] as const).filter(
+    (name) => values.isSet(name) && values.text(name) !== '',
+  );
+  if (ways.length > 1) throw new ConfigError(`only one of ${ways.map((way) => `--${way}`).join(' and ')} can be set`);
+  if (values.get('name') === '') throw invalid('name', '', 'it must not be empty');
+  const odd = /[=,]/.exec(values.get('name'));
+  if (odd) throw invalid('name', values.get('name'), `it must not contain ${odd[0]}`);
+}
+
+function checkAdvertised(values: OptionValues, fromFile: boolean): void {
+  if (fromFile || !values.isSet('listen-client-urls') || values.isSet('advertise-client-urls')) return;
+  throw new ConfigError(
+    `--advertise-client-urls is required when --listen-client-urls is set (to ${values.text('listen-client-urls')})`,
+  );
+}
+
+function checkCompaction(values: OptionValues): void {
+  const mode = values.get('auto-compaction-mode');
+  if (mode !== 'periodic' && mode !== 'revision') {
+    throw invalid('auto-compaction-mode', mode, 'it must be periodic or revision');
+  }
+  if (values.get('compact-hash-check-time') <= 0) {
+    throw invalid('compact-hash-check-time', values.text('compact-hash-check-time'), 'it must be more than 0');
+  }
+}
+
+function checkSupport(values: OptionValues): void {
+  for (const [name, { alias, text }] of values.settings()) {
+    if (specOf(name).support !== 'unsupported' || !differsFromDefault(values, name)) continue;
+    throw new ConfigError(`flag --${alias} is not supported yet (set to ${JSON.stringify(text)})`);
+  }
+}
+
+function checkPlaintext(values: OptionValues): void {
+  for (const name of ['listen-client-urls', 'listen-metrics-urls'] as const) {
+    const secure = values.get(name).find((url: UrlAddress) => url.secure);
+    if (secure) throw invalid(name, secure.text, 'TLS is not supported yet');
+  }
+}
+
+export function differsFromDefault(values: OptionValues, name: OptionName): boolean {
+  return JSON.stringify(values.get(name)) !== JSON.stringify(defaultOf(name));
+}
+
+function invalid(name: UrlOption | OptionName, value: string, problem: string): ConfigError {
+  return new ConfigError(`invalid value ${JSON.stringify(value)} for flag --${name}: ${problem}`);
+}
