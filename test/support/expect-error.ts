@@ -63,7 +63,8 @@ export async function expectStatus(call: Promise<unknown>, code: number, message
     () => 'OK',
     (error: unknown) => error,
   );
-  if (!(outcome instanceof RpcError)) throw new Error(`expected error ${code} ${String(message)}, got ${String(outcome)}`);
+  if (!(outcome instanceof RpcError))
+    throw new Error(`expected error ${code} ${String(message)}, got ${String(outcome)}`);
   if (typeof message === 'string') expect({ code: outcome.code, message: outcome.message }).toEqual({ code, message });
   else {
     expect(outcome.code).toBe(code);

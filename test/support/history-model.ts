@@ -7,8 +7,7 @@ import { encode, messageType, type Plain } from './proto-codec.ts';
  */
 
 export type Change =
-  | { readonly put: string; readonly value: Uint8Array; readonly lease?: bigint }
-  | { readonly delete: string };
+  { readonly put: string; readonly value: Uint8Array; readonly lease?: bigint } | { readonly delete: string };
 
 interface Record_ {
   readonly main: number;
@@ -52,7 +51,8 @@ export class HistoryModel {
     let sub = 0;
     for (const change of changes) {
       if ('put' in change) this.#put(change.put, change.value, change.lease ?? 0n, main, sub++);
-      else if (this.#live.delete(change.delete)) this.#records.push({ main, sub: sub++, key: change.delete, kv: undefined });
+      else if (this.#live.delete(change.delete))
+        this.#records.push({ main, sub: sub++, key: change.delete, kv: undefined });
     }
     if (sub > 0) this.revision = main;
     return this.revision;
@@ -131,8 +131,8 @@ function revisionKey(record: Record_): Buffer {
 /** The stored protobuf bytes: proto3 leaves out what is zero, and a tombstone holds only its key. */
 function encodedValue(record: Record_): Buffer {
   if (!record.kv) return encode(KEY_VALUE, { key: new Uint8Array(Buffer.from(record.key, 'latin1')) });
-  const present = Object.entries(record.kv).filter(
-    ([, value]) => (value instanceof Uint8Array ? value.length > 0 : value !== 0n),
+  const present = Object.entries(record.kv).filter(([, value]) =>
+    value instanceof Uint8Array ? value.length > 0 : value !== 0n,
   );
   return encode(KEY_VALUE, Object.fromEntries(present) as Plain);
 }

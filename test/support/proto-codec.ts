@@ -8,7 +8,12 @@ import protobuf from 'protobufjs';
  */
 
 const PROTO_DIR = join(dirname(fileURLToPath(import.meta.url)), '../../proto');
-const FILES = ['etcdserverpb/rpc.proto', 'v3lockpb/v3lock.proto', 'v3electionpb/v3election.proto', 'health/health.proto'];
+const FILES = [
+  'etcdserverpb/rpc.proto',
+  'v3lockpb/v3lock.proto',
+  'v3electionpb/v3election.proto',
+  'health/health.proto',
+];
 
 const root = new protobuf.Root();
 root.resolvePath = (_origin, target) => join(PROTO_DIR, target);
@@ -108,7 +113,8 @@ function fromWireValue(field: protobuf.Field, value: unknown): unknown {
 function joinInt64(value: unknown, unsigned: boolean): bigint {
   if (typeof value === 'number' && value === 0) return 0n;
   const { low, high } = value as { low: number; high: number };
-  if (low === undefined || high === undefined) throw new Error(`int64 decoded without its full width: ${String(value)}`);
+  if (low === undefined || high === undefined)
+    throw new Error(`int64 decoded without its full width: ${String(value)}`);
   const joined = (BigInt(high | 0) << 32n) | BigInt(low >>> 0);
   return unsigned ? BigInt.asUintN(64, joined) : joined;
 }

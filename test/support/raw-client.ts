@@ -98,7 +98,12 @@ export class RawClient {
     });
   }
 
-  async unary<Response>(service: string, method: string, request: object, options: CallOptions = {}): Promise<Response> {
+  async unary<Response>(
+    service: string,
+    method: string,
+    request: object,
+    options: CallOptions = {},
+  ): Promise<Response> {
     const shape = this.#shape(service, method);
     const bytes = await this.unaryBytes(shape.path, encode(shape.request, request as Plain), options);
     return decode(shape.response, bytes) as Response;

@@ -18,7 +18,11 @@ export class Target {
   readonly memberId: bigint;
   #prefixes = 0;
 
-  private constructor(server: ServerProcess, client: RawClient, ids: { version: string; cluster: bigint; member: bigint }) {
+  private constructor(
+    server: ServerProcess,
+    client: RawClient,
+    ids: { version: string; cluster: bigint; member: bigint },
+  ) {
     this.kind = server.kind;
     this.server = server;
     this.client = client;

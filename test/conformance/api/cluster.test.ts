@@ -34,7 +34,13 @@ describeTargets('cluster', (target) => {
   });
 
   it('refuses bad and used peer URLs', async () => {
-    for (const peerURLs of [[], ['nonsense'], ['http://127.0.0.1'], ['ftp://127.0.0.1:1'], ['http://127.0.0.1:1/path']]) {
+    for (const peerURLs of [
+      [],
+      ['nonsense'],
+      ['http://127.0.0.1'],
+      ['ftp://127.0.0.1:1'],
+      ['http://127.0.0.1:1/path'],
+    ]) {
       await expectError(call('MemberAdd', { peerURLs }), 'MemberBadURLs');
     }
     const own = [`http://127.0.0.1:${target().server.peerPort}`];

@@ -21,7 +21,11 @@ describeTargets('headers of a new store', (target) => {
     expect(await currentRevision(target())).toBe(1n);
     const put = await client.put({ key: 'first', value: 'v' });
     expect(put.header.revision).toBe(2n);
-    expect((await client.range({ key: 'first' })).kvs[0]).toMatchObject({ create_revision: 2n, mod_revision: 2n, version: 1n });
+    expect((await client.range({ key: 'first' })).kvs[0]).toMatchObject({
+      create_revision: 2n,
+      mod_revision: 2n,
+      version: 1n,
+    });
   });
 });
 

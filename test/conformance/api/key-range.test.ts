@@ -78,6 +78,8 @@ describeTargets('key ranges', (target) => {
     expect(keysOf(await client.range({ ...under('y'), keys_only: true }))).toEqual(keys);
     expect(keysOf(await client.range({ key: `${keys[7]}k`, range_end: 'z' }))).toEqual(keys.slice(8));
     const removed = await client.deleteRange({ ...under('y'), prev_kv: true });
-    expect(removed.prev_kvs.map((kv) => Number(Buffer.from(kv.value).toString()))).toEqual(keys.map((key) => key.length));
+    expect(removed.prev_kvs.map((kv) => Number(Buffer.from(kv.value).toString()))).toEqual(
+      keys.map((key) => key.length),
+    );
   });
 });

@@ -6,28 +6,31 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 /** Expiry takes seconds of real time, so these cases wait side by side; each looks only at its own keys. */
 describeTargets('lease expiry', (target) => {
-  it.concurrent('deletes the attached keys in one revision with plain DELETE events in key order', async ({ expect }) => {
-    const { client } = target();
-    const prefix = target().prefix();
-    const watch = client.watch();
-    watch.send({ create_request: { ...under(prefix), filters: ['NOPUT'], prev_kv: true } });
-    await watch.next();
-    const { ID } = await client.leaseGrant({ TTL: 2 });
-    const granted = Date.now();
-    for (const name of ['b', 'c', 'a']) await client.put({ key: prefix + name, value: name, lease: ID });
-    const { events } = await watch.next(8_000);
-    const waited = Date.now() - granted;
-    const revision = events[0]?.kv.mod_revision;
-    expect(events.map(plainEvent)).toEqual(['a', 'b', 'c'].map((name) => `DELETE ${prefix}${name}@${revision}`));
-    expect(events.map((event) => event.prev_kv?.lease)).toEqual([ID, ID, ID]);
-    // Never early; the expiry loop runs twice a second, and a busy machine adds to that.
-    expect(waited).toBeGreaterThan(1_900);
-    expect(waited).toBeLessThan(6_000);
-    expect((await client.range(under(prefix))).count).toBe(0n);
-    expect(await client.leaseTimeToLive({ ID })).toMatchObject({ TTL: -1n });
-    expect((await client.leaseLeases()).leases.map((lease) => lease.ID)).not.toContain(ID);
-    watch.cancel();
-  });
+  it.concurrent(
+    'deletes the attached keys in one revision with plain DELETE events in key order',
+    async ({ expect }) => {
+      const { client } = target();
+      const prefix = target().prefix();
+      const watch = client.watch();
+      watch.send({ create_request: { ...under(prefix), filters: ['NOPUT'], prev_kv: true } });
+      await watch.next();
+      const { ID } = await client.leaseGrant({ TTL: 2 });
+      const granted = Date.now();
+      for (const name of ['b', 'c', 'a']) await client.put({ key: prefix + name, value: name, lease: ID });
+      const { events } = await watch.next(8_000);
+      const waited = Date.now() - granted;
+      const revision = events[0]?.kv.mod_revision;
+      expect(events.map(plainEvent)).toEqual(['a', 'b', 'c'].map((name) => `DELETE ${prefix}${name}@${revision}`));
+      expect(events.map((event) => event.prev_kv?.lease)).toEqual([ID, ID, ID]);
+      // Never early; the expiry loop runs twice a second, and a busy machine adds to that.
+      expect(waited).toBeGreaterThan(1_900);
+      expect(waited).toBeLessThan(6_000);
+      expect((await client.range(under(prefix))).count).toBe(0n);
+      expect(await client.leaseTimeToLive({ ID })).toMatchObject({ TTL: -1n });
+      expect((await client.leaseLeases()).leases.map((lease) => lease.ID)).not.toContain(ID);
+      watch.cancel();
+    },
+  );
 
   it.concurrent('does not come while the lease is kept alive', async ({ expect }) => {
     const { client } = target();
@@ -55,9 +58,9 @@ describeTargets('lease expiry', (target) => {
     const watch = client.watch();
     watch.send({ create_request: under(prefix) });
     await watch.next();
-    expect((await watch.next(8_000)).events.map((event) => [event.type, Buffer.from(event.kv.key).toString()])).toEqual([
-      ['DELETE', `${prefix}stays`],
-    ]);
+    expect((await watch.next(8_000)).events.map((event) => [event.type, Buffer.from(event.kv.key).toString()])).toEqual(
+      [['DELETE', `${prefix}stays`]],
+    );
     expect((await client.range(under(prefix))).count).toBe(2n);
     watch.cancel();
   });

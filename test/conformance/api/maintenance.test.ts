@@ -96,7 +96,8 @@ describeTargets('maintenance', (target) => {
 });
 
 describeTargets('alarms', (target) => {
-  const list = async (alarm: 'NONE' | 'NOSPACE' | 'CORRUPT' = 'NONE') => (await target().client.alarm({ alarm })).alarms;
+  const list = async (alarm: 'NONE' | 'NOSPACE' | 'CORRUPT' = 'NONE') =>
+    (await target().client.alarm({ alarm })).alarms;
 
   it('can be raised, listed by type and cleared', async () => {
     const { client, memberId: memberID } = target();

@@ -36,7 +36,12 @@ describeTargets('put', (target) => {
     await client.put({ key, value: '2' });
     await client.deleteRange({ key });
     const { revision } = (await client.put({ key, value: '3' })).header;
-    expect(await get(key)).toMatchObject({ value: '3', create_revision: revision, mod_revision: revision, version: 1n });
+    expect(await get(key)).toMatchObject({
+      value: '3',
+      create_revision: revision,
+      mod_revision: revision,
+      version: 1n,
+    });
   });
 
   it('gives an identical value a new revision too', async () => {

@@ -66,7 +66,12 @@ describeTargets('range with an order', (target) => {
   it('says more and count as without an order', async () => {
     const cut = await target().client.range({ ...under(prefix), sort_order: 'DESCEND', sort_target: 'MOD', limit: 3 });
     expect(cut).toMatchObject({ more: true, count: 4n });
-    const whole = await target().client.range({ ...under(prefix), sort_order: 'DESCEND', sort_target: 'MOD', limit: 4 });
+    const whole = await target().client.range({
+      ...under(prefix),
+      sort_order: 'DESCEND',
+      sort_target: 'MOD',
+      limit: 4,
+    });
     expect(whole).toMatchObject({ more: false, count: 4n });
   });
 

@@ -32,13 +32,21 @@ describeTargets('range', (target) => {
     expect(keysOf(await client.range({ ...range, limit: 0 }))).toHaveLength(3);
     expect(await client.range({ ...range, limit: -1 })).toMatchObject({ more: false, count: 3n });
     expect(keysOf(await client.range({ ...range, limit: -1 }))).toHaveLength(3);
-    expect(await client.range({ ...range, limit: 1, count_only: true })).toMatchObject({ more: false, count: 3n, kvs: [] });
+    expect(await client.range({ ...range, limit: 1, count_only: true })).toMatchObject({
+      more: false,
+      count: 3n,
+      kvs: [],
+    });
   });
 
   it('count_only counts and sends no keys', async () => {
     const prefix = await fill('a', 'b', 'c');
     const { client } = target();
-    expect(await client.range({ ...under(prefix), count_only: true })).toMatchObject({ kvs: [], count: 3n, more: false });
+    expect(await client.range({ ...under(prefix), count_only: true })).toMatchObject({
+      kvs: [],
+      count: 3n,
+      more: false,
+    });
     const { revision } = (await client.deleteRange({ key: `${prefix}b` })).header;
     expect((await client.range({ ...under(prefix), count_only: true })).count).toBe(2n);
     expect((await client.range({ ...under(prefix), count_only: true, revision: revision - 1n })).count).toBe(3n);

@@ -10,7 +10,8 @@ const del = (key: Bytes, range_end?: Bytes): RequestOp => ({
   request_delete_range: range_end === undefined ? { key } : { key, range_end },
 });
 const txn = (request: TxnRequest): RequestOp => ({ request_txn: request });
-const puts = (prefix: string, count: number): RequestOp[] => Array.from({ length: count }, (_, i) => put(`${prefix}${i}`));
+const puts = (prefix: string, count: number): RequestOp[] =>
+  Array.from({ length: count }, (_, i) => put(`${prefix}${i}`));
 
 describeTargets('txn checks', (target) => {
   /** Expects the txn to be refused with `error` and to have changed nothing. */
@@ -140,7 +141,10 @@ describeTargets('txn checks', (target) => {
   it('refuses a lease that does not exist before writing anything', async () => {
     const key = target().prefix();
     await refused({ success: [put(`${key}1`), put(`${key}2`, { lease: 0x7e57 })] }, 'LeaseNotFound');
-    await refused({ success: [put(`${key}1`), txn({ success: [put(`${key}2`, { lease: 0x7e57 })] })] }, 'LeaseNotFound');
+    await refused(
+      { success: [put(`${key}1`), txn({ success: [put(`${key}2`, { lease: 0x7e57 })] })] },
+      'LeaseNotFound',
+    );
     await accepted({ success: [put(`${key}1`)], failure: [put(`${key}2`, { lease: 0x7e57 })] });
   });
 

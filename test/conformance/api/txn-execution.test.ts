@@ -126,7 +126,10 @@ describeTargets('txn execution', (target) => {
     const { client } = target();
     const key = target().prefix();
     const { header } = await client.txn({
-      success: [{ request_txn: { success: [put(key, 'v')] } }, { request_txn: { success: [{ request_delete_range: { key } }] } }],
+      success: [
+        { request_txn: { success: [put(key, 'v')] } },
+        { request_txn: { success: [{ request_delete_range: { key } }] } },
+      ],
     });
     expect((await client.range({ key })).count).toBe(0n);
     const watch = client.watch();
@@ -145,7 +148,13 @@ describeTargets('txn execution', (target) => {
       compare: [absent],
       success: [
         put(key, '1'),
-        { request_txn: { compare: [absent], success: [put(`${key}saw-absent`, '')], failure: [put(`${key}saw-put`, '')] } },
+        {
+          request_txn: {
+            compare: [absent],
+            success: [put(`${key}saw-absent`, '')],
+            failure: [put(`${key}saw-put`, '')],
+          },
+        },
       ],
     });
     expect(responses[1]?.response_txn?.succeeded).toBe(true);
@@ -177,10 +186,7 @@ describeTargets('txn execution', (target) => {
     const key = target().prefix();
     const { ID } = await client.leaseGrant({ TTL: 60 });
     await client.txn({
-      success: [
-        { request_put: { key: `${key}1`, lease: ID } },
-        { request_put: { key: `${key}2`, lease: ID } },
-      ],
+      success: [{ request_put: { key: `${key}1`, lease: ID } }, { request_put: { key: `${key}2`, lease: ID } }],
     });
     const attached = async (): Promise<string[]> =>
       (await client.leaseTimeToLive({ ID, keys: true })).keys.map(text).toSorted();

@@ -10,7 +10,12 @@ describeTargets('watch create and cancel', (target) => {
     const { revision } = (await client.put({ key })).header;
     const { stream, created } = await openWatch(client, { key });
     expect(created).toEqual({
-      header: { cluster_id: target().clusterId, member_id: target().memberId, revision, raft_term: created.header.raft_term },
+      header: {
+        cluster_id: target().clusterId,
+        member_id: target().memberId,
+        revision,
+        raft_term: created.header.raft_term,
+      },
       watch_id: 0n,
       created: true,
       canceled: false,
@@ -166,7 +171,7 @@ describeTargets('watch create and cancel', (target) => {
     await addWatch(stream, { key: `${p}c`, range_end: Uint8Array.of(0) });
     for (const name of ['a', 'b', 'b\0', 'ba', 'c', 'd']) await client.put({ key: p + name });
     const seen = new Map<bigint, string[]>();
-    for (let left = 1 + 4 + 3 + 2; left > 0; ) {
+    for (let left = 1 + 4 + 3 + 2; left > 0;) {
       const response = await stream.next();
       left -= response.events.length;
       const names = response.events.map((event) => Buffer.from(event.kv.key).toString().slice(p.length));

@@ -28,7 +28,11 @@ describeTargets('watch events', (target) => {
       version: 0n,
       lease: 0n,
     });
-    expect([live, second, third].map((response) => response.events[0]?.prev_kv)).toEqual([undefined, undefined, undefined]);
+    expect([live, second, third].map((response) => response.events[0]?.prev_kv)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
     stream.cancel();
   });
 

@@ -52,7 +52,7 @@ describeTargets('watch history', (target) => {
     const stream = client.watch();
     for (let i = 0; i < 20; i++) stream.send({ create_request: { key, start_revision: first } });
     const created = new Set<bigint>();
-    for (let events = 0; events < 20; ) {
+    for (let events = 0; events < 20;) {
       const response = await stream.next();
       if (response.created) created.add(response.watch_id);
       if (response.events.length > 0) {
@@ -163,7 +163,12 @@ describeTargets('watch and compaction', (target) => {
     stream.send({ create_request: { key, watch_id: 6 } });
     expect(await stream.next()).toMatchObject({ watch_id: -1n, created: true, canceled: true });
     stream.send({ cancel_request: { watch_id: 6 } });
-    expect(await stream.next()).toMatchObject({ watch_id: 6n, canceled: true, compact_revision: 0n, header: { revision } });
+    expect(await stream.next()).toMatchObject({
+      watch_id: 6n,
+      canceled: true,
+      compact_revision: 0n,
+      header: { revision },
+    });
     expect(await addWatch(stream, { key, watch_id: 6 })).toMatchObject({ watch_id: 6n, canceled: false });
     stream.cancel();
   });
