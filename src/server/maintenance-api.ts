@@ -56,7 +56,8 @@ export class MaintenanceApi {
   async hash(): Promise<HashResponseInit> {
     const { store, jobs } = this.#core.parts;
     const header = this.#core.header(store.currentRev);
-    return { header, hash: await jobs.run(store.hashJob()) };
+    const { hash } = await jobs.run(store.hashJob());
+    return { header, hash };
   }
 
   async hashKv(revision: number): Promise<HashKVResponseInit> {

@@ -1,0 +1,216 @@
+/** What a member has on disk, opened: the log, the database, and the state machines read from it. */
+import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Alarms } from '../apply/alarms.ts';
+import { getUint64BE, putUint64BE } from '../base/bytes.ts';
+import { utf8Encode } from '../base/utf8.ts';
+import type { ConfState, Entry, HardState } from '../gen/raftpb.ts';
+import { Lessor } from '../lease/lessor.ts';
+import { leaseTableKey } from '../lease/lease-table.ts';
+import { Cluster } from '../membership/cluster.ts';
+import type { Backend, Reader, Table } from '../mvcc/backend.ts';
+import { MvccStore } from '../mvcc/store.ts';
+import { WriteBuffer } from '../mvcc/write-buffer.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { FileSystem } from '../ports/file-system.ts';
+import type { Logger } from '../ports/logger.ts';
+import { lockDirectory, type DirectoryLock } from '../platform/directory-lock.ts';
+import { bootstrap } from '../server/bootstrap.ts';
+import type { DurableLog } from '../server/durable-log.ts';
+import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
+import { openLmdbBackend } from '../storage/lmdb/backend.ts';
+import { createWal, openWal, walExists } from '../storage/wal/open.ts';
+import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
+import type { ServerOptions } from './options.ts';
+
+const DIR_MODE = 0o700;
+const CONSISTENT_INDEX = utf8Encode('consistent_index');
+const TERM = utf8Encode('term');
+const CONF_STATE = utf8Encode('confState');
+/** The version of the database schema, as Status tells it. */
+export const STORAGE_SCHEMA_VERSION = '3.6.0';
+
+/** As etcd: one and a half election timeouts, in whole seconds. */
+function ttlSecondsMin(electionMs: number): number {
+  return Math.ceil((3 * electionMs) / 2000);
+}
+
+/** Up to where the database holds the log. */
+export interface AppliedState {
+  readonly index: number;
+  readonly term: number;
+  readonly confState: ConfState;
+}
+
+export interface MemberState {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly lock: DirectoryLock;
+  readonly backend: Backend;
+  readonly buffer: WriteBuffer;
+  readonly store: MvccStore;
+  readonly lessor: Lessor;
+  readonly alarms: Alarms;
+  readonly cluster: Cluster;
+  readonly log: DurableLog;
+  readonly hardState: HardState;
+  /** Entries after `applied.index`. */
+  readonly entries: readonly Entry[];
+  readonly applied: AppliedState;
+  /** Where a temporary copy of the database may be put. */
+  readonly databaseDir: string;
+}
+
+export interface StateParts {
+  readonly options: ServerOptions;
+  readonly files: FileSystem;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly walMetrics: WalMetrics;
+}
+
+/** Opens the data directory, or makes it. Throws an Error with one clear line when it cannot be used. */
+export async function openMemberState(parts: StateParts): Promise<MemberState> {
+  const { options } = parts;
+  const memberDir = join(options.dataDir, 'member');
+  const databaseDir = join(memberDir, 'snap');
+  for (const dir of [options.dataDir, memberDir, databaseDir]) mkdirSync(dir, { recursive: true, mode: DIR_MODE });
+  const lock = lockDirectory(memberDir);
+  try {
+    return await openLocked(parts, memberDir, databaseDir, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(
+  parts: StateParts,
+  memberDir: string,
+  databaseDir: string,
+  lock: DirectoryLock,
+): Promise<MemberState> {
+  const { options, files, clock, logger, walMetrics } = parts;
+  const walOptions: WalOptions = {
+    fs: files,
+    dir: options.walDir === '' ? join(memberDir, 'wal') : options.walDir,
+    clock,
+    logger,
+    metrics: walMetrics,
+    filesMax: options.walFilesMax,
+  };
+  const backend = await openLmdbBackend({ path: join(databaseDir, 'quorate.mdb'), noSync: options.unsafeNoFsync });
+  const buffer = new WriteBuffer(backend);
+  const store = new MvccStore(buffer);
+  const applied = readApplied(buffer);
+  const opened = walExists(walOptions)
+    ? await reopenLog(walOptions, applied)
+    : await beginLog(walOptions, options, applied);
+  const lessor = new Lessor(
+    {
+      ttlSecondsMin: ttlSecondsMin(options.electionMs),
+      revokeRetryMs: 7000,
+      checkpointIntervalMs: 0,
+      checkpointPersist: false,
+    },
+    {
+      put: (id, record) => buffer.put('lease', leaseTableKey(id), record),
+      delete: (id) => buffer.delete('lease', leaseTableKey(id)),
+    },
+    { keysOf: (id) => store.keysOf(id) },
+  );
+  lessor.load(rows(buffer, 'lease'));
+  const alarms = new Alarms({
+    put: (key, value) => buffer.put('alarm', key, value),
+    delete: (key) => buffer.delete('alarm', key),
+    keys: () => [...rows(buffer, 'alarm')].map(({ key }) => key),
+  });
+  const cluster = new Cluster({
+    put: (table, key, value) => buffer.put(table, key, value),
+    delete: (table, key) => buffer.delete(table, key),
+    rows: (table) => rows(buffer, table),
+  });
+  return { ...opened, lock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
+}
+
+interface OpenedLog {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly log: DurableLog;
+  readonly hardState: HardState;
+  readonly entries: readonly Entry[];
+}
+
+/** A restart: the flags about the initial cluster do not matter any more. */
+async function reopenLog(options: WalOptions, applied: AppliedState): Promise<OpenedLog> {
+  const { wal, log } = await openWal(options, applied.index);
+  const { nodeID, clusterID } = log.metadata;
+  const lastIndex = log.entries.at(-1)?.index ?? log.start.index;
+  if (log.start.index > applied.index || lastIndex < applied.index) {
+    throw new Error(
+      `the WAL in ${options.dir} does not fit the database: it holds entries ${log.start.index + 1} to ${lastIndex}, ` +
+        `the database is at ${applied.index}`,
+    );
+  }
+  const hardState = { ...log.hardState, commit: Math.max(log.hardState.commit, applied.index) };
+  return { memberId: nodeID, clusterId: clusterID, log: wal, hardState, entries: log.entries };
+}
+
+/** A new member of a new cluster. */
+async function beginLog(walOptions: WalOptions, options: ServerOptions, applied: AppliedState): Promise<OpenedLog> {
+  if (applied.index > 0)
+    throw new Error(`the database in ${options.dataDir} is there, but its WAL in ${walOptions.dir} is not`);
+  const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
+  const first = bootstrap(sha1, options.initialCluster, options.initialClusterToken, options.name);
+  const wal = await createWal(walOptions, { nodeID: first.self.id, clusterID: first.clusterId });
+  await new Promise<void>((resolve, reject) => {
+    wal.append(first.hardState, first.entries, true, (error) => (error === undefined ? resolve() : reject(error)));
+  });
+  return {
+    memberId: first.self.id,
+    clusterId: first.clusterId,
+    log: wal,
+    hardState: first.hardState,
+    entries: first.entries,
+  };
+}
+
+function readApplied(reader: Reader): AppliedState {
+  const index = reader.get('meta', CONSISTENT_INDEX);
+  const term = reader.get('meta', TERM);
+  const confState = reader.get('meta', CONF_STATE);
+  return {
+    index: index === undefined ? 0 : getUint64BE(index, 0),
+    term: term === undefined ? 0 : getUint64BE(term, 0),
+    confState: decodeConfState(confState),
+  };
+}
+
+/** The rows of table `meta` that tell how far the log is applied. */
+export function appliedRows(applied: AppliedState): Map<string, Uint8Array> {
+  return new Map([
+    ['consistent_index', uint64(applied.index)],
+    ['term', uint64(applied.term)],
+    ['confState', encodeConfState(applied.confState)],
+    ['storageVersion', utf8Encode(STORAGE_SCHEMA_VERSION)],
+  ]);
+}
+
+/** Puts them into the buffer: they go to disk with the changes up to that index. */
+export function stampApplied(buffer: WriteBuffer, applied: AppliedState): void {
+  for (const [name, value] of appliedRows(applied)) buffer.put('meta', utf8Encode(name), value);
+}
+
+function uint64(value: number): Uint8Array {
+  const out = new Uint8Array(8);
+  putUint64BE(out, 0, value);
+  return out;
+}
+
+function* rows(reader: Reader, table: Table): Generator<{ key: Uint8Array; value: Uint8Array }> {
+  const cursor = reader.cursor(table);
+  for (let found = cursor.seek(new Uint8Array(1)); found; found = cursor.next()) {
+    yield { key: cursor.key, value: cursor.value };
+  }
+}

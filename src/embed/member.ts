@@ -1,0 +1,362 @@
+/** A running member without its listeners: the state on disk, the Raft node over it, and what keeps both going. */
+import { Applier, type ApplyResult } from '../apply/applier.ts';
+import type { Command } from '../apply/command.ts';
+import { must } from '../base/assert.ts';
+import { SeededRandom } from '../base/random.ts';
+import { ConfChangeType, decodeConfChange, EntryType, type ConfState, type Entry } from '../gen/raftpb.ts';
+import { decodeMember } from '../membership/member.ts';
+import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Histogram } from '../ports/metrics.ts';
+import type { FileSystem } from '../ports/file-system.ts';
+import type { RootLogger } from '../observability/logger.ts';
+import { Raft } from '../raft/raft.ts';
+import { ApplyLoop } from '../server/apply-loop.ts';
+import { Compactor } from '../server/compactor.ts';
+import { ServerCore } from '../server/core.ts';
+import { Flusher } from '../server/flusher.ts';
+import { JobRunner } from '../server/job-runner.ts';
+import { LeaseKeeper } from '../server/lease-keeper.ts';
+import { LogKeeper } from '../server/log-keeper.ts';
+import { Proposals } from '../server/proposals.ts';
+import { RaftNode } from '../server/raft-node.ts';
+import { RequestIds } from '../server/request-ids.ts';
+import { WatchDriver } from '../server/watch-driver.ts';
+import { WatchSource } from '../server/watch-source.ts';
+import { DEFAULT_WATCH_HUB_OPTIONS, WatchHub } from '../watch/watch-hub.ts';
+import { openMemberState, stampApplied, type AppliedState, type MemberState } from './member-state.ts';
+import type { ServerOptions } from './options.ts';
+
+const QUOTA_BYTES_DEFAULT = 2 * 1024 ** 3;
+const FLUSH_BYTES = 16 * 1024 ** 2;
+const PENDING_BYTES_MAX = 128 * 1024 ** 2;
+const LOG_MEMORY_BYTES_MAX = 64 * 1024 ** 2;
+const UNCOMMITTED_BYTES_MAX = 256 * 1024 ** 2;
+const MESSAGE_BYTES_MAX = 1024 ** 2;
+const INFLIGHT_MESSAGES_MAX = 512;
+/** Twice what the transport calls drained: a stream that was full must be able to notice that it is not any more. */
+const STREAM_BACKLOG_BYTES_MIN = 256 * 1024;
+
+export interface MemberParts {
+  readonly options: ServerOptions;
+  readonly files: FileSystem;
+  readonly clock: Clock;
+  readonly logger: RootLogger;
+  readonly metrics: EtcdMetrics;
+  /** Something failed after which nothing may be acknowledged: the process has to end. */
+  readonly onFatal: (what: string, error: Error) => void;
+}
+
+export class Member {
+  readonly state: MemberState;
+  readonly core: ServerCore;
+  readonly hub: WatchHub;
+  readonly flusher: Flusher;
+  readonly compactor: Compactor;
+  readonly jobs: JobRunner;
+  readonly #parts: MemberParts;
+  readonly #raft: Raft;
+  readonly #node: RaftNode;
+  readonly #applyLoop: ApplyLoop;
+  readonly #logKeeper: LogKeeper;
+  readonly #leaseKeeper: LeaseKeeper;
+  readonly #watchDriver: WatchDriver;
+  readonly #watchSource: WatchSource;
+  readonly #proposals: Proposals;
+  #confState: ConfState;
+  /** Resolves when this member has applied the first entry of a term that it leads. */
+  #onLeading: (() => void) | undefined;
+
+  static async open(parts: MemberParts): Promise<Member> {
+    const { disk } = parts.metrics;
+    const state = await openMemberState({
+      ...parts,
+      logger: parts.logger.child('embed/member-state.ts'),
+      walMetrics: {
+        fsyncSeconds: disk.walFsyncDuration,
+        writtenBytes: { inc: (by) => disk.walWriteBytes.add(by ?? 1) },
+      },
+    });
+    return new Member(parts, state);
+  }
+
+  private constructor(parts: MemberParts, state: MemberState) {
+    const { options, clock, logger } = parts;
+    this.#parts = parts;
+    this.state = state;
+    this.#confState = state.applied.confState;
+    this.#raft = this.#makeRaft();
+    this.#proposals = new Proposals(5000 + 2 * options.electionMs);
+    this.jobs = new JobRunner(clock);
+    this.flusher = this.#makeFlusher();
+    this.compactor = new Compactor({
+      jobs: this.jobs,
+      logger: logger.child('server/compactor.ts'),
+      nextJob: () => state.store.compactionJob(),
+      flush: (done) => this.flusher.flush(done),
+      monotonicMs: () => clock.monotonicMs(),
+    });
+    this.#node = new RaftNode({
+      raft: this.#raft,
+      log: state.log,
+      clock,
+      logger: logger.child('server/raft-node.ts'),
+      proposals: this.#proposals,
+      tickMs: options.heartbeatMs,
+      onSoftState: ({ role }) => {
+        if (role !== 'leader') state.lessor.demote();
+      },
+      onLogError: (error) => parts.onFatal('failed to write the log', error),
+    });
+    this.#applyLoop = this.#makeApplyLoop();
+    this.core = this.#makeCore();
+    this.#watchDriver = new WatchDriver(clock, this.#random(), options.watchProgressNotifyMs);
+    this.#watchSource = new WatchSource(state.store);
+    this.hub = this.#makeHub();
+    const keeperOptions = {
+      snapshotCount: options.snapshotCount,
+      catchupEntries: options.snapshotCatchupEntries,
+      memoryBytesMax: LOG_MEMORY_BYTES_MAX,
+    };
+    this.#logKeeper = new LogKeeper(
+      keeperOptions,
+      { raft: this.#raft, log: state.log, logger, confState: () => this.#confState },
+      state.applied.index,
+    );
+    this.#leaseKeeper = new LeaseKeeper(this.core);
+  }
+
+  /** Elects itself, replays the log, publishes itself; resolves when requests can be served. */
+  async start(): Promise<void> {
+    const { lessor } = this.state;
+    const leading = new Promise<void>((resolve) => {
+      this.#onLeading = resolve;
+    });
+    this.#node.start(this.#applyLoop);
+    // Committed entries of the last run come first: among them, on the first start, who the voters are.
+    await new Promise<void>((resolve) => this.#applyLoop.whenApplied(this.state.hardState.commit, resolve));
+    this.#node.campaign();
+    await leading;
+    await this.#publish();
+    lessor.promote(this.#parts.options.electionMs, this.#parts.clock.monotonicMs());
+    this.#leaseKeeper.start();
+    this.#watchDriver.start(this.hub);
+    this.compactor.kick();
+  }
+
+  /** Flushes, and closes what was opened. Requests under way must be over. */
+  async stop(): Promise<void> {
+    this.#leaseKeeper.stop();
+    this.#watchDriver.stop();
+    this.core.stop();
+    this.#node.stop();
+    await new Promise<void>((resolve) => this.flusher.flush(resolve));
+    this.flusher.stop();
+    await new Promise<void>((resolve) => this.state.log.close(() => resolve()));
+    this.state.buffer.close();
+    this.state.backend.close();
+    this.state.lock.release();
+  }
+
+  #applied(): AppliedState {
+    const { appliedIndex, appliedTerm } = this.#applyLoop;
+    return { index: appliedIndex, term: appliedTerm, confState: this.#confState };
+  }
+
+  /** What a snapshot taken now must say about the log. */
+  appliedState(): AppliedState {
+    return this.#applied();
+  }
+
+  #random(): SeededRandom {
+    return new SeededRandom(Number(this.state.memberId & 0xffff_ffffn) ^ Math.floor(this.#parts.clock.wallMs()));
+  }
+
+  #makeRaft(): Raft {
+    const { options, logger } = this.#parts;
+    const { memberId, hardState, entries, applied } = this.state;
+    return new Raft({
+      id: memberId,
+      electionTicks: Math.max(2, Math.round(options.electionMs / options.heartbeatMs)),
+      heartbeatTicks: 1,
+      random: this.#random(),
+      preVote: true,
+      checkQuorum: true,
+      maxSizePerMessageBytes: MESSAGE_BYTES_MAX,
+      inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
+      inflightBytesMax: 0,
+      uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
+      initial: {
+        hardState,
+        confState: applied.confState,
+        snapshot: { index: applied.index, term: applied.term },
+        entries,
+        applied: applied.index,
+      },
+      logger: logger.child('raft/raft.ts'),
+    });
+  }
+
+  #makeFlusher(): Flusher {
+    const { options, clock, metrics, onFatal } = this.#parts;
+    const { backend, buffer } = this.state;
+    return new Flusher(
+      { intervalMs: options.flushIntervalMs, flushBytes: FLUSH_BYTES, pendingBytesMax: PENDING_BYTES_MAX },
+      {
+        backend,
+        buffer,
+        clock,
+        stamp: () => {
+          const applied = this.#applied();
+          stampApplied(buffer, applied);
+          return { appliedIndex: applied.index };
+        },
+        onFlushed: (index) => {
+          this.#logKeeper.flushed(index);
+          this.#applyLoop.resume();
+        },
+        onError: (error) => onFatal('failed to write the database', error),
+        commitSeconds: metrics.disk.backendCommitDuration,
+      },
+    );
+  }
+
+  #makeApplyLoop(): ApplyLoop {
+    const { clock, metrics, options, logger } = this.#parts;
+    const { applied, store, lessor, alarms, cluster } = this.state;
+    const applyLogger = logger.child('server/apply-loop.ts');
+    const applyCells = this.#applyCells();
+    const applier = new Applier({
+      store,
+      lessor,
+      alarms,
+      cluster,
+      hasRoom: (costBytes) => this.core.hasRoom(costBytes),
+      onEvents: (revision, events) => this.hub.notify(revision, this.#watchSource.events(events)),
+      onCompaction: () => this.compactor.kick(),
+      onAlarmsChanged: () => applyLogger.warn('alarms changed', { active: alarms.list(0).length }),
+    });
+    return new ApplyLoop(
+      {
+        clock,
+        proposals: this.#proposals,
+        apply: (command, nowMs) => this.#count(command, applier.apply(command, nowMs)),
+        applyConfChange: (entry) => this.#applyConfChange(entry),
+        onTermBegun: () => this.#onLeading?.(),
+        onApplied: (index) => {
+          this.#node.applied(index);
+          this.flusher.noteApplied();
+        },
+        isBlocked: () => this.flusher.isFull,
+        raiseNoSpace: () => this.core.raiseNoSpace(),
+        applySeconds: (kind, seconds, success) => {
+          applyCells(kind, success).observe(seconds);
+          if (seconds * 1000 < options.warnApplyMs) return;
+          metrics.server.slowApply.inc();
+          applyLogger.warn('apply request took too long', {
+            took: `${(seconds * 1000).toFixed(3)}ms`,
+            'expected-duration': `${options.warnApplyMs}ms`,
+            request: kind,
+          });
+        },
+      },
+      applied.index,
+      applied.term,
+    );
+  }
+
+  /** The histogram for a kind of command, looked up once. */
+  #applyCells(): (kind: Command['kind'], success: boolean) => Histogram {
+    const { applyDuration } = this.#parts.metrics.server;
+    const known = { true: new Map<string, Histogram>(), false: new Map<string, Histogram>() };
+    return (kind, success) => {
+      const cells = success ? known.true : known.false;
+      let cell = cells.get(kind);
+      if (cell === undefined) {
+        const op = kind.charAt(0).toUpperCase() + kind.slice(1);
+        cells.set(kind, (cell = applyDuration.with('v3', op, String(success))));
+      }
+      return cell;
+    };
+  }
+
+  #count(command: Command, result: ApplyResult): ApplyResult {
+    const { mvcc } = this.#parts.metrics;
+    if (command.kind === 'put') mvcc.put.inc();
+    else if (command.kind === 'txn') mvcc.txn.inc();
+    else if (command.kind === 'deleteRange') mvcc.delete.inc();
+    return result;
+  }
+
+  #applyConfChange(entry: Entry): void {
+    if (entry.type !== EntryType.EntryConfChange) throw new Error(`conf change of type ${entry.type} in the log`);
+    const change = decodeConfChange(entry.data);
+    this.#confState = this.#node.applyConfChange(change);
+    const { cluster } = this.state;
+    if (change.type === ConfChangeType.ConfChangeRemoveNode) {
+      cluster.remove(change.nodeId);
+      return;
+    }
+    const { isPromote, ...member } = decodeMember(change.context);
+    if (isPromote) cluster.promote(change.nodeId);
+    else if (change.type === ConfChangeType.ConfChangeUpdateNode) cluster.updatePeerURLs(member.id, member.peerURLs);
+    else cluster.add(member);
+  }
+
+  #makeCore(): ServerCore {
+    const { options, clock, logger } = this.#parts;
+    const { state } = this;
+    const quota = options.quotaBackendBytes === 0 ? QUOTA_BYTES_DEFAULT : options.quotaBackendBytes;
+    return new ServerCore({
+      ...state,
+      limits: {
+        requestBytesMax: options.maxRequestBytes,
+        txnOpsMax: options.maxTxnOps,
+        quotaBytes: quota < 0 ? Infinity : quota,
+      },
+      node: this.#node,
+      applyLoop: this.#applyLoop,
+      proposals: this.#proposals,
+      requestIds: new RequestIds(state.memberId, clock.wallMs()),
+      jobs: this.jobs,
+      clock,
+      logger: logger.child('server/core.ts'),
+      pendingBytes: () => state.buffer.bytes + state.buffer.flushingBytes,
+    });
+  }
+
+  #makeHub(): WatchHub {
+    const { clusterId, memberId } = this.state;
+    const node = this.#node;
+    const headers = {
+      clusterId,
+      memberId,
+      get raftTerm() {
+        return node.term;
+      },
+    };
+    const options = {
+      ...DEFAULT_WATCH_HUB_OPTIONS,
+      fragmentBytes: this.#parts.options.maxRequestBytes + 512 * 1024,
+      streamBacklogBytesMin: STREAM_BACKLOG_BYTES_MIN,
+    };
+    return new WatchHub(this.#watchSource, headers, options, () => this.#watchDriver.wake());
+  }
+
+  /** What this member is called and where clients reach it, and the version of the cluster, once they are in the log. */
+  async #publish(): Promise<void> {
+    const { cluster, memberId } = this.state;
+    const { name, advertiseClientUrls } = this.#parts.options;
+    const self = must(cluster.member(memberId), 'this member in its own cluster');
+    if (self.name !== name || self.clientURLs.join() !== advertiseClientUrls.join()) {
+      const request = { memberID: memberId, memberAttributes: { name, clientUrls: [...advertiseClientUrls] } };
+      await this.core.proposeInternal({ clusterMemberAttrSet: request }, { kind: 'memberAttrSet', request });
+    }
+    if (cluster.version !== CLUSTER_VERSION) {
+      const request = { ver: CLUSTER_VERSION };
+      await this.core.proposeInternal({ clusterVersionSet: request }, { kind: 'clusterVersionSet', request });
+    }
+  }
+}
+
+const CLUSTER_VERSION = '3.6.0';
