@@ -1,0 +1,94 @@
+import net from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { HttpServer } from '../../../src/http/http-server.ts';
+import { text } from '../../../src/http/http-message.ts';
+import type { HttpHandler } from '../../../src/http/http-message.ts';
+import type { Logger } from '../../../src/ports/logger.ts';
+import { silentLogger } from '../../../src/ports/logger.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+});
+
+async function serve(
+  handler: HttpHandler,
+  logger: Logger = silentLogger,
+): Promise<{ url: string; server: HttpServer }> {
+  const server = new HttpServer(handler, logger);
+  const listener = net.createServer((socket) => server.accept(socket));
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  cleanups.push(
+    () => listener.close(),
+    () => server.stop(50),
+  );
+  return { url: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`, server };
+}
+
+describe('HttpServer', () => {
+  it('passes on method, path, query and headers, and sends what the handler answers', async () => {
+    const { url } = await serve((request) => ({
+      status: 203,
+      headers: { 'X-Thing': request.header('x-ask') ?? '' },
+      body: `${request.method} ${request.path} ${request.query.getAll('q').join('+')} ü`,
+    }));
+    const response = await fetch(`${url}/a%20b?q=1&q=2`, {
+      method: 'PUT',
+      headers: { 'x-ask': 'me' },
+      body: 'ignored',
+    });
+    expect(response.status).toBe(203);
+    expect(response.headers.get('x-thing')).toBe('me');
+    expect(await response.text()).toBe('PUT /a b 1+2 ü');
+  });
+
+  it('answers HEAD without a body', async () => {
+    const { url } = await serve(() => text(200, 'a body'));
+    const response = await fetch(url, { method: 'HEAD' });
+    expect(response.headers.get('content-length')).toBe('6');
+    expect(await response.text()).toBe('');
+  });
+
+  it('answers 500 to a handler that fails, and logs it', async () => {
+    const error = vi.fn<Logger['error']>();
+    const { url } = await serve(
+      () => {
+        throw new TypeError('a bug');
+      },
+      { ...silentLogger, error },
+    );
+    const response = await fetch(`${url}/path`);
+    expect(response.status).toBe(500);
+    expect(error).toHaveBeenCalledOnce();
+    expect(error.mock.calls[0]?.[1]).toMatchObject({ path: '/path' });
+  });
+
+  it('stops: idle connections at once, busy ones after their answer', async () => {
+    let release: (() => void) | undefined;
+    const { url, server } = await serve(async (request) => {
+      if (request.path === '/slow') await new Promise<void>((resolve) => (release = resolve));
+      return text(200, request.path);
+    });
+    await (await fetch(`${url}/quick`)).text();
+    const slow = fetch(`${url}/slow`).then((response) => response.text());
+    await vi.waitFor(() => expect(release).toBeDefined());
+    const stopped = server.stop(5000);
+    await vi.waitFor(() => expect(server.connections).toBe(1));
+    release?.();
+    expect(await slow).toBe('/slow');
+    await stopped;
+    expect(server.connections).toBe(0);
+  });
+
+  it('stops by force after the grace', async () => {
+    const { url, server } = await serve(() => new Promise(() => {}));
+    const failed = fetch(url).then(
+      () => 'answered',
+      () => 'failed',
+    );
+    await vi.waitFor(() => expect(server.connections).toBe(1));
+    await server.stop(30);
+    expect(await failed).toBe('failed');
+  });
+});

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { createLogger } from '../../../src/observability/logger.ts';
+import type { LoggerOptions } from '../../../src/observability/logger.ts';
+
+function capture(options: LoggerOptions = {}): { lines: string[]; logger: ReturnType<typeof createLogger> } {
+  const lines: string[] = [];
+  const logger = createLogger(options, { write: (line) => void lines.push(line) });
+  return { lines, logger };
+}
+
+describe('createLogger', () => {
+  it('writes JSON lines with level, ts, caller, msg first, then the fields', () => {
+    const { lines, logger } = capture();
+    logger
+      .child('server/pump.ts')
+      .warn('something slow', { took: '1s', count: 3, id: 2n ** 63n, error: new Error('why') });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(
+      /^\{"level":"warn","ts":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","caller":"server\/pump\.ts","msg":"something slow","took":"1s","count":3,"id":9223372036854775808,"error":"why"\}\n$/,
+    );
+  });
+
+  it('stamps the time now, never going back', () => {
+    const { lines, logger } = capture();
+    const beforeMs = Date.now();
+    for (let i = 0; i < 200; i++) logger.info('tick');
+    const stamps = lines.map((line) => (JSON.parse(line) as { ts: string }).ts);
+    expect(stamps).toEqual(stamps.toSorted());
+    expect(Date.parse(stamps[0] ?? '')).toBeGreaterThanOrEqual(beforeMs - 5);
+    expect(Date.parse(stamps.at(-1) ?? '')).toBeLessThanOrEqual(Date.now() + 5);
+  });
+
+  it('keeps to its level, children too', () => {
+    const { lines, logger } = capture({ level: 'warn' });
+    const child = logger.child('a.ts');
+    for (const log of [logger, child]) {
+      log.debug('no');
+      log.info('no');
+      log.warn('yes');
+      log.error('yes');
+      log.panic('yes');
+      log.fatal('yes');
+    }
+    const levels = lines.map((line) => (JSON.parse(line) as { level: string }).level);
+    expect(levels).toEqual(['warn', 'error', 'panic', 'fatal', 'warn', 'error', 'panic', 'fatal']);
+    const debug = capture({ level: 'debug' });
+    debug.logger.debug('seen');
+    expect(debug.lines).toHaveLength(1);
+  });
+
+  it('writes for people when asked', () => {
+    const { lines, logger } = capture({ format: 'console' });
+    logger.child('a.ts').info('hello', { b: 2 });
+    logger.child('a.ts').info('plain');
+    expect(lines[0]).toMatch(/^\S+Z\tinfo\ta\.ts\thello\t\{"b":2\}\n$/);
+    expect(lines[1]).toMatch(/\tplain\n$/);
+  });
+
+  it('writes to stderr, and survives when nobody reads it', () => {
+    const module = path.resolve(import.meta.dirname, '../../../src/observability/logger.ts');
+    const script = `
+      import { createLogger } from ${JSON.stringify(module)};
+      const logger = createLogger();
+      for (let i = 0; i < 20000; i++) logger.info('line ' + i, { padding: 'x'.repeat(100) });
+      setTimeout(() => { logger.info('end'); process.stdout.write('alive'); }, 20);
+    `;
+    const run = (redirect: string): { stdout: string; stderr: string; status: number | null } =>
+      spawnSync('bash', ['-c', `"$0" --input-type=module -e "$1" ${redirect}`, process.execPath, script], {
+        encoding: 'utf8',
+        maxBuffer: 64 * 1024 * 1024,
+      });
+    const plain = run('');
+    expect(plain.stdout).toBe('alive');
+    expect(plain.stderr.trimEnd().split('\n')).toHaveLength(20_001);
+    const unread = run('2> >(exec true)');
+    expect([unread.status, unread.stdout]).toEqual([0, 'alive']);
+  });
+});
