@@ -9,3 +9,8 @@ export class ConfigError extends Error {
     this.exitCode = exitCode;
   }
 }
+
+/** The line for an option whose value is wrong. `source`: `flag --name`, or what else set it. */
+export function invalidValue(source: string, value: string, problem: string, exitCode = 1): ConfigError {
+  return new ConfigError(`invalid value ${JSON.stringify(value)} for ${source}: ${problem}`, exitCode);
+}

@@ -1,6 +1,6 @@
 /** Options from a YAML or JSON file. Its keys are the flags' names, but for a few that sit in objects (fileKey in the table). */
 import { parseAllDocuments, type Tags } from 'yaml';
-import { ConfigError } from './config-error.ts';
+import { ConfigError, invalidValue } from './config-error.ts';
 import type { ConfigWarning } from './config-warning.ts';
 import { valueFromFile, ValueProblem } from './option-value.ts';
 import { OptionValues } from './option-values.ts';
@@ -76,8 +76,8 @@ function readOption(
 }
 
 function invalid(path: string, key: string, value: unknown, problem: string): ConfigError {
-  const shown = JSON.stringify(value);
-  return new ConfigError(`invalid value ${shown} for ${key.replaceAll('/', '.')} in --config-file ${path}: ${problem}`);
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return invalidValue(`${key.replaceAll('/', '.')} in --config-file ${path}`, text, problem);
 }
 
 /** YAML 1.1 as Go's library reads it: yes and on are booleans, but nothing turns into a time or a base-60 number. */

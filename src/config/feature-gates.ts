@@ -1,5 +1,5 @@
 /** Named features that --feature-gates, or a switch of old, turns on and off. */
-import { ConfigError } from './config-error.ts';
+import { ConfigError, invalidValue } from './config-error.ts';
 import { parseGoBool } from './go-values.ts';
 import type { Support } from './option-spec.ts';
 import type { OptionValues } from './option-values.ts';
@@ -102,8 +102,7 @@ function parseGates(text: string): Map<string, boolean> {
   for (const item of text.split(',').map((part) => part.trim())) {
     if (item === '') continue;
     const [, name = item, value] = /^([^=]*)=(.*)$/s.exec(item) ?? [];
-    const problem = (reason: string): ConfigError =>
-      new ConfigError(`invalid value ${JSON.stringify(text)} for flag --feature-gates: ${reason}`);
+    const problem = (reason: string): ConfigError => invalidValue('flag --feature-gates', text, reason);
     if (value === undefined) throw problem(`${name} lacks =true or =false`);
     const enabled = parseGoBool(value.trim());
     if (!isGateName(name.trim())) throw problem(`there is no feature gate ${name.trim()}`);

@@ -1,8 +1,8 @@
 /** --initial-cluster: who founds the cluster. */
-import { ConfigError } from './config-error.ts';
+import type { InitialMember } from '../server/bootstrap.ts';
+import { ConfigError, invalidValue } from './config-error.ts';
 import type { OptionValues } from './option-values.ts';
 import { specOf } from './options.ts';
-import type { InitialMember } from './server-config.ts';
 import { parseUrlList, type UrlAddress, UrlProblem } from './url-address.ts';
 
 const DEFAULT_NAME = specOf('name').default;
@@ -21,7 +21,7 @@ export function readInitialCluster(values: OptionValues, memberExists: boolean):
     checkFounders(members, name, advertised, text);
     return members;
   } catch (error) {
-    if (memberExists && error instanceof ConfigError) return [{ name, peerUrls: advertised.map((url) => url.text) }];
+    if (memberExists && error instanceof ConfigError) return [{ name, peerURLs: advertised.map((url) => url.text) }];
     throw error;
   }
 }
@@ -40,7 +40,7 @@ export function parseInitialCluster(text: string): InitialMember[] {
     const [, name = item, url = ''] = /^([^=]*)=(.*)$/s.exec(item) ?? [];
     urlsByName.set(name, [...(urlsByName.get(name) ?? []), peerUrl(url, item, text)]);
   }
-  return Array.from(urlsByName, ([name, urls]) => ({ name, peerUrls: [...new Set(urls)].sort() }));
+  return Array.from(urlsByName, ([name, urls]) => ({ name, peerURLs: [...new Set(urls)].sort() }));
 }
 
 function peerUrl(url: string, item: string, text: string): string {
@@ -63,10 +63,10 @@ function checkFounders(
   const own = members.find((member) => member.name === name);
   if (own === undefined) throw invalid(text, `it does not contain this member's --name=${name}`);
   const advertisedText = advertised.map((url) => url.text).join(',');
-  if (own.peerUrls.join(',') !== advertisedText) {
+  if (own.peerURLs.join(',') !== advertisedText) {
     throw invalid(text, `the URLs of ${name} differ from --initial-advertise-peer-urls=${advertisedText}`);
   }
-  const urls = members.flatMap((member) => member.peerUrls);
+  const urls = members.flatMap((member) => member.peerURLs);
   const repeated = urls.find((url, index) => urls.indexOf(url) !== index);
   if (repeated !== undefined) throw invalid(text, `${repeated} occurs twice`);
   if (members.length > 1) {
@@ -75,5 +75,5 @@ function checkFounders(
 }
 
 function invalid(text: string, problem: string): ConfigError {
-  return new ConfigError(`invalid value ${JSON.stringify(text)} for flag --initial-cluster: ${problem}`);
+  return invalidValue('flag --initial-cluster', text, problem);
 }

@@ -1,5 +1,5 @@
 /** Where the log goes and what it holds. */
-import { ConfigError } from './config-error.ts';
+import { type ConfigError, invalidValue } from './config-error.ts';
 import type { OptionValues } from './option-values.ts';
 import type { LogConfig, LogFormat, LogLevel } from './server-config.ts';
 
@@ -47,5 +47,5 @@ function raise(name: string, value: string, problem: string): never {
 }
 
 function invalid(name: string, value: string, problem: string): ConfigError {
-  return new ConfigError(`invalid value ${JSON.stringify(value)} for flag --${name}: ${problem}`);
+  return invalidValue(`flag --${name}`, value, problem);
 }

@@ -30,7 +30,7 @@ export function valueFromText(spec: OptionSpec, text: string): AnyOptionValue {
     case 'origins':
       return origins(text);
     case 'list':
-      return text === '' ? [] : text.split(',');
+      return listFromText(spec, text);
     default:
       return unreachable('option type', spec.type);
   }
@@ -90,6 +90,12 @@ function inRange(type: 'int' | 'uint' | 'uint32', value: bigint): number {
   if (value < min || value > max) throw new ValueProblem(`it must lie between ${min} and ${max}`);
   const limit = BigInt(Number.MAX_SAFE_INTEGER);
   return Number(value > limit ? limit : value < -limit ? -limit : value);
+}
+
+/** Where the default is *, empty text means the same. */
+function listFromText(spec: OptionSpec, text: string): string[] {
+  if (text === '') return spec.default === '*' ? ['*'] : [];
+  return text.split(',');
 }
 
 function origins(text: string): string[] {

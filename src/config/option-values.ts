@@ -1,8 +1,8 @@
 /** The options that one source sets; the table's defaults for all others. */
 import { must } from '../base/assert.ts';
-import { ConfigError } from './config-error.ts';
+import { invalidValue } from './config-error.ts';
 import { valueFromText, ValueProblem } from './option-value.ts';
-import { type AnyOptionValue, findOption, type OptionName, optionNames, type OptionValue, specOf } from './options.ts';
+import { type AnyOptionValue, findOption, type OptionName, type OptionValue, specOf } from './options.ts';
 
 /** A value as someone set it. */
 export interface Setting {
@@ -47,11 +47,6 @@ export function defaultOf(name: OptionName): AnyOptionValue {
   return valueFromText(specOf(name), specOf(name).default);
 }
 
-/** Throws ConfigError when some default in the table is none; for the test of the table. */
-export function checkDefaults(): void {
-  for (const [name] of optionNames()) parseSetting(name, must(findOption(name), name).spec.default, `--${name}`);
-}
-
 /** Reads `text` as the value of the option `alias`; `source` says in an error where it stood. Throws ConfigError. */
 export function parseSetting(alias: string, text: string, source: string, exitCode = 1): Setting {
   const { spec } = must(findOption(alias), `option ${alias}`);
@@ -59,6 +54,6 @@ export function parseSetting(alias: string, text: string, source: string, exitCo
     return { alias, value: valueFromText(spec, text), text };
   } catch (error) {
     if (!(error instanceof ValueProblem)) throw error;
-    throw new ConfigError(`invalid value ${JSON.stringify(text)} for ${source}: ${error.message}`, exitCode);
+    throw invalidValue(source, text, error.message, exitCode);
   }
 }

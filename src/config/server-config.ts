@@ -1,4 +1,5 @@
 /** The configuration of a server: checked, complete and frozen. Derived from the options by build-config.ts. */
+import type { InitialMember } from '../server/bootstrap.ts';
 import type { FeatureGates } from './feature-gates.ts';
 import type { UrlAddress } from './url-address.ts';
 
@@ -13,17 +14,12 @@ export interface LogConfig {
 }
 
 export interface GrpcKeepaliveConfig {
-  /** A client that pings more often is disconnected. */
+  /** A client that pings more often is disconnected; 0: none is. */
   readonly minTimeMs: number;
   /** 0: idle connections are not pinged. */
   readonly intervalMs: number;
+  /** 0: likewise. */
   readonly timeoutMs: number;
-}
-
-export interface InitialMember {
-  readonly name: string;
-  /** Sorted. */
-  readonly peerUrls: readonly string[];
 }
 
 export interface ServerConfig {

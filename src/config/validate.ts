@@ -1,5 +1,5 @@
 /** Rules that etcd has for single options and for options together. Each throws a ConfigError with one line. */
-import { ConfigError } from './config-error.ts';
+import { ConfigError, invalidValue } from './config-error.ts';
 import { defaultOf, type OptionValues } from './option-values.ts';
 import { type OptionName, specOf } from './options.ts';
 import { isBindable, type UrlAddress } from './url-address.ts';
@@ -97,5 +97,5 @@ export function differsFromDefault(values: OptionValues, name: OptionName): bool
 }
 
 function invalid(name: UrlOption | OptionName, value: string, problem: string): ConfigError {
-  return new ConfigError(`invalid value ${JSON.stringify(value)} for flag --${name}: ${problem}`);
+  return invalidValue(`flag --${name}`, value, problem);
 }

@@ -197,7 +197,7 @@ export const CLUSTERING_OPTIONS = [
     name: 'auto-compaction-mode',
     type: 'string',
     default: 'periodic',
-    support: 'unsupported',
+    support: 'noEffect',
     help: 'What auto-compaction-retention counts: periodic (time) or revision.',
   },
   {

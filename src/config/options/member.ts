@@ -147,7 +147,7 @@ export const MEMBER_OPTIONS = [
     type: 'duration',
     default: '5s',
     support: 'supported',
-    help: 'A client that pings more often than this is disconnected.',
+    help: 'A client that pings more often than this is disconnected. 0: none is.',
   },
   {
     name: 'grpc-keepalive-interval',
@@ -161,7 +161,7 @@ export const MEMBER_OPTIONS = [
     type: 'duration',
     default: '20s',
     support: 'supported',
-    help: 'A connection is closed when a ping stays unanswered this long. 0: at once.',
+    help: 'A connection is closed when a ping stays unanswered this long. 0: nothing is pinged.',
   },
   {
     name: 'socket-reuse-port',

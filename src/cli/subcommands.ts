@@ -1,0 +1,57 @@
+/**
+ * What the program does besides serving, chosen by the first argument. The server's own flags follow Go's rules
+ * (src/config/flags.ts); only subcommands go through yargs, which is therefore loaded only for them.
+ */
+import type { CommandModule } from 'yargs';
+
+/** Where a subcommand writes: whole lines, without the line end. */
+export interface Output {
+  out(text: string): void;
+  error(line: string): void;
+}
+
+interface Subcommand {
+  readonly name: string;
+  readonly description: string;
+  /** Resolves to the exit code. */
+  run(output: Output): Promise<number>;
+}
+
+/** etcd's other modes, which stay etcd's: they work in front of quorate as they do in front of etcd. */
+const OUT_OF_SCOPE = [
+  { name: 'gateway', description: "etcd's TCP gateway" },
+  { name: 'grpc-proxy', description: "etcd's gRPC proxy" },
+] as const;
+
+const SUBCOMMANDS: readonly Subcommand[] = OUT_OF_SCOPE.map(({ name, description }) => ({
+  name,
+  description: `(not here) ${description}`,
+  run: (output) => {
+    output.error(`'${name}': ${description} is not part of quorate; run etcd's own in front of it`);
+    return Promise.resolve(1);
+  },
+}));
+
+export function isSubcommand(argv: readonly string[]): boolean {
+  return SUBCOMMANDS.some(({ name }) => name === argv[0]);
+}
+
+/** Runs the subcommand that `argv` starts with (see isSubcommand) and resolves to the exit code. */
+export async function runSubcommand(argv: readonly string[], output: Output): Promise<number> {
+  const { default: yargs } = await import('yargs');
+  let exitCode = 0;
+  const modules = SUBCOMMANDS.map((subcommand): CommandModule => ({
+    command: subcommand.name,
+    describe: subcommand.description,
+    handler: async () => {
+      exitCode = await subcommand.run(output);
+    },
+  }));
+  const parser = yargs().scriptName('quorate').version(false).help().exitProcess(false).fail(false);
+  for (const module of modules) parser.command(module);
+  // With a callback, yargs hands over what it would print, --help for instance.
+  await parser.parseAsync([...argv], {}, (_error: unknown, _argv: unknown, text: string) => {
+    if (text !== '') output.out(text);
+  });
+  return exitCode;
+}
