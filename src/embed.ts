@@ -15,7 +15,8 @@ import { ServerHealth } from './embed/health.ts';
 import { Member } from './embed/member.ts';
 import { appliedRows, STORAGE_SCHEMA_VERSION } from './embed/member-state.ts';
 import { collectServerMetrics } from './embed/metrics.ts';
-import type { ServerOptions } from './embed/options.ts';
+import type { ServerConfig } from './config/server-config.ts';
+import type { UrlAddress } from './config/url-address.ts';
 import { clientEndpoints, metricsEndpoints } from './http/endpoints.ts';
 import { HttpServer } from './http/http-server.ts';
 import { createEtcdMetrics } from './observability/etcd-metrics.ts';
@@ -32,8 +33,6 @@ import { KvApi } from './server/kv-api.ts';
 import { LeaseApi } from './server/lease-api.ts';
 import { MaintenanceApi } from './server/maintenance-api.ts';
 import { DatabaseSnapshots } from './storage/bbolt/database-snapshots.ts';
-
-export { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './embed/options.ts';
 
 /** How long calls under way get to end when the server stops; the process has to be gone after 1.5 s. */
 const STOP_GRACE_MS = 800;
@@ -52,13 +51,13 @@ export interface StartParts {
 }
 
 /** Resolves when client requests can succeed. Rejects with an Error of one clear line when it cannot start. */
-export async function startServer(options: ServerOptions, { logger, onFatal }: StartParts): Promise<RunningServer> {
+export async function startServer(config: ServerConfig, { logger, onFatal }: StartParts): Promise<RunningServer> {
   const clock = new NodeClock();
   const metricRegistry = new MetricRegistry();
   const metrics = createEtcdMetrics(metricRegistry);
   registerProcessMetrics(metricRegistry);
-  const grpcMetrics = new GrpcMetrics(metricRegistry, options.extensiveMetrics);
-  const member = await Member.open({ options, files: new NodeFileSystem(), clock, logger, metrics, onFatal });
+  const grpcMetrics = new GrpcMetrics(metricRegistry, config.extensiveMetrics);
+  const member = await Member.open({ config, files: new NodeFileSystem(), clock, logger, metrics, onFatal });
   const { core, hub } = member;
   const kv = new KvApi(core, member.compactor);
   const health = new HealthStatus();
@@ -73,19 +72,19 @@ export async function startServer(options: ServerOptions, { logger, onFatal }: S
     logger: logger.child('rpc/dispatcher.ts'),
     metrics: grpcMetrics,
     member: source,
-    maxRequestBytes: options.maxRequestBytes,
-    electionTimeoutMs: options.electionMs,
-    warnUnaryMs: options.warnUnaryMs,
+    maxRequestBytes: config.maxRequestBytes,
+    electionTimeoutMs: config.electionMs,
+    warnUnaryMs: config.warningUnaryRequestMs,
     onPanic: (error) => onFatal('internal error', error instanceof Error ? error : new Error(String(error))),
   });
   const transport = new GrpcJsTransport({
     opener: dispatcher,
     clock,
     logger: logger.child('rpc/transport.ts'),
-    maxConcurrentStreams: options.maxConcurrentStreams,
-    keepaliveMinTimeMs: options.keepaliveMinTimeMs,
-    keepaliveIntervalMs: options.keepaliveIntervalMs,
-    keepaliveTimeoutMs: options.keepaliveTimeoutMs,
+    maxConcurrentStreams: config.maxConcurrentStreams,
+    keepaliveMinTimeMs: config.grpcKeepalive.minTimeMs,
+    keepaliveIntervalMs: config.grpcKeepalive.intervalMs,
+    keepaliveTimeoutMs: config.grpcKeepalive.timeoutMs,
   });
   const endpointOptions = {
     health: {
@@ -93,7 +92,7 @@ export async function startServer(options: ServerOptions, { logger, onFatal }: S
       metrics: new HealthEndpointMetrics(metrics),
       logger: logger.child('http/health.ts'),
       clock,
-      requestTimeoutMs: 5000 + 2 * options.electionMs,
+      requestTimeoutMs: 5000 + 2 * config.electionMs,
     },
     metrics: { contentType: CONTENT_TYPE, expose: () => metricRegistry.expose() },
   };
@@ -108,23 +107,23 @@ export async function startServer(options: ServerOptions, { logger, onFatal }: S
   await member.start();
   const listeners: ClientListener[] = [];
   const listenerLogger = logger.child('rpc/client-listener.ts');
-  for (const url of options.listenClientUrls) {
+  for (const url of config.listenClientUrls) {
     const address = addressOf(url);
     listeners.push(await ClientListener.open({ address, http2: transport, http1: http, logger: listenerLogger }));
-    listenerLogger.info('serving client traffic insecurely; this is strongly discouraged!', { address: url });
+    listenerLogger.info('serving client traffic insecurely; this is strongly discouraged!', { address: url.text });
   }
-  for (const url of options.listenMetricsUrls) {
+  for (const url of config.listenMetricsUrls) {
     const address = addressOf(url);
     listeners.push(
       await ClientListener.open({ address, http2: undefined, http1: metricsHttp, logger: listenerLogger }),
     );
-    listenerLogger.info('serving metrics', { address: url });
+    listenerLogger.info('serving metrics', { address: url.text });
   }
   logger.info('ready to serve client requests', { platform });
 
   return {
     member,
-    clientPorts: listeners.slice(0, options.listenClientUrls.length).map((listener) => listener.port),
+    clientPorts: listeners.slice(0, config.listenClientUrls.length).map((listener) => listener.port),
     stop: async () => {
       health.setServing(false);
       for (const listener of listeners) listener.close();
@@ -156,10 +155,6 @@ function registerServices(member: Member, kv: KvApi, health: HealthStatus): Serv
   return registry;
 }
 
-/** `http://host:port` or `unix://path`. */
-function addressOf(url: string): ListenAddress {
-  const unix = /^unixs?:\/\/(.+)$/.exec(url)?.[1];
-  if (unix !== undefined) return { path: unix };
-  const { hostname, port } = new URL(url);
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) };
+function addressOf(url: UrlAddress): ListenAddress {
+  return url.kind === 'unix' ? { path: url.path } : { host: url.host, port: url.port };
 }

@@ -2,6 +2,7 @@
 import { compareBytes } from '../base/bytes.ts';
 import { decodeKeyValue } from '../gen/mvccpb.ts';
 import { CompareResult, CompareTarget, type Compare, type RangeRequest } from '../gen/rpc.ts';
+import { rangeOf } from './range-of.ts';
 
 /** Reads the state as it was before the txn. */
 export type CompareReader = (query: RangeRequest) => { readonly kvs: readonly Uint8Array[] };
@@ -24,27 +25,9 @@ export function allHold(compares: readonly Compare[], read: CompareReader): bool
 
 /** Every key in the range must satisfy it. No key at all compares as zeroes, and never satisfies a comparison of values. */
 function holds(compare: Compare, read: CompareReader): boolean {
-  const { kvs } = read(queryOf(compare));
+  const { kvs } = read(rangeOf(compare.key, compare.rangeEnd));
   if (kvs.length === 0) return compare.target !== CompareTarget.VALUE && subjectHolds(compare, ABSENT);
   return kvs.every((kv) => subjectHolds(compare, decodeKeyValue(kv)));
-}
-
-function queryOf(compare: Compare): RangeRequest {
-  return {
-    key: compare.key,
-    rangeEnd: compare.rangeEnd,
-    limit: 0,
-    revision: 0,
-    sortOrder: 0,
-    sortTarget: 0,
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
 }
 
 /** A target outside of the enum compares as equal; a result outside of it always holds. */

@@ -16,6 +16,7 @@ import type {
 import type { MvccStore } from '../mvcc/store.ts';
 import type { WriteTxn } from '../mvcc/write-txn.ts';
 import { allHold } from './compare.ts';
+import { rangeOf } from './range-of.ts';
 
 /** Whether a lease is known: puts may only attach to one that is. */
 export type LeaseExists = (id: bigint) => boolean;
@@ -40,7 +41,7 @@ function putInTxn(txn: WriteTxn, request: PutRequest): PutResponseInit {
 }
 
 export function applyDeleteRange(txn: WriteTxn, request: DeleteRangeRequest): DeleteRangeResponseInit {
-  const prevKvs = request.prevKv ? txn.range(wholeRange(request.key, request.rangeEnd)).kvs : [];
+  const prevKvs = request.prevKv ? txn.range(rangeOf(request.key, request.rangeEnd)).kvs : [];
   const deleted = txn.deleteRange(request.key, request.rangeEnd);
   return { header: { revision: txn.revision }, deleted, prevKvs };
 }
@@ -136,22 +137,4 @@ function runStep(txn: WriteTxn, { op, nested }: Step): ResponseOpInit {
   if (op.requestPut !== undefined) return { responsePut: putInTxn(txn, op.requestPut) };
   if (op.requestDeleteRange !== undefined) return { responseDeleteRange: applyDeleteRange(txn, op.requestDeleteRange) };
   throw etcdError('KeyNotFound');
-}
-
-function wholeRange(key: Uint8Array, rangeEnd: Uint8Array): RangeRequest {
-  return {
-    key,
-    rangeEnd,
-    limit: 0,
-    revision: 0,
-    sortOrder: 0,
-    sortTarget: 0,
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
 }

@@ -1,4 +1,6 @@
 /** What the health endpoints learn of the server. */
+import { rangeOf } from '../apply/range-of.ts';
+import { EMPTY } from '../base/bytes.ts';
 import { AlarmType } from '../gen/rpc.ts';
 import type { HealthSource } from '../http/health-source.ts';
 import type { ServerCore } from '../server/core.ts';
@@ -40,20 +42,6 @@ export class ServerHealth implements HealthSource {
   }
 
   async #read(serializable: boolean): Promise<unknown> {
-    return this.#kv.range({
-      key: PROBE_KEY,
-      rangeEnd: new Uint8Array(0),
-      limit: 1,
-      revision: 0,
-      sortOrder: 0,
-      sortTarget: 0,
-      serializable,
-      keysOnly: true,
-      countOnly: false,
-      minModRevision: 0,
-      maxModRevision: 0,
-      minCreateRevision: 0,
-      maxCreateRevision: 0,
-    });
+    return this.#kv.range({ ...rangeOf(PROBE_KEY, EMPTY), limit: 1, serializable, keysOnly: true });
   }
 }

@@ -22,7 +22,7 @@ import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
 import { openLmdbBackend } from '../storage/lmdb/backend.ts';
 import { createWal, openWal, walExists } from '../storage/wal/open.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
-import type { ServerOptions } from './options.ts';
+import type { ServerConfig } from '../config/server-config.ts';
 
 const DIR_MODE = 0o700;
 const CONSISTENT_INDEX = utf8Encode('consistent_index');
@@ -63,7 +63,7 @@ export interface MemberState {
 }
 
 export interface StateParts {
-  readonly options: ServerOptions;
+  readonly config: ServerConfig;
   readonly files: FileSystem;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -72,44 +72,37 @@ export interface StateParts {
 
 /** Opens the data directory, or makes it. Throws an Error with one clear line when it cannot be used. */
 export async function openMemberState(parts: StateParts): Promise<MemberState> {
-  const { options } = parts;
-  const memberDir = join(options.dataDir, 'member');
+  const { config } = parts;
+  const memberDir = join(config.dataDir, 'member');
   const databaseDir = join(memberDir, 'snap');
-  for (const dir of [options.dataDir, memberDir, databaseDir]) mkdirSync(dir, { recursive: true, mode: DIR_MODE });
+  for (const dir of [config.dataDir, memberDir, databaseDir]) mkdirSync(dir, { recursive: true, mode: DIR_MODE });
   const lock = lockDirectory(memberDir);
   try {
-    return await openLocked(parts, memberDir, databaseDir, lock);
+    return await openLocked(parts, databaseDir, lock);
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-async function openLocked(
-  parts: StateParts,
-  memberDir: string,
-  databaseDir: string,
-  lock: DirectoryLock,
-): Promise<MemberState> {
-  const { options, files, clock, logger, walMetrics } = parts;
+async function openLocked(parts: StateParts, databaseDir: string, lock: DirectoryLock): Promise<MemberState> {
+  const { config, files, clock, logger, walMetrics } = parts;
   const walOptions: WalOptions = {
     fs: files,
-    dir: options.walDir === '' ? join(memberDir, 'wal') : options.walDir,
+    dir: config.walDir,
     clock,
     logger,
     metrics: walMetrics,
-    filesMax: options.walFilesMax,
+    filesMax: config.walFilesMax,
   };
-  const backend = await openLmdbBackend({ path: join(databaseDir, 'quorate.mdb'), noSync: options.unsafeNoFsync });
+  const backend = openLmdbBackend({ path: join(databaseDir, 'quorate.mdb'), noSync: config.unsafeNoFsync });
   const buffer = new WriteBuffer(backend);
   const store = new MvccStore(buffer);
   const applied = readApplied(buffer);
-  const opened = walExists(walOptions)
-    ? await reopenLog(walOptions, applied)
-    : await beginLog(walOptions, options, applied);
+  const opened = walExists(walOptions) ? reopenLog(walOptions, applied) : await beginLog(walOptions, config, applied);
   const lessor = new Lessor(
     {
-      ttlSecondsMin: ttlSecondsMin(options.electionMs),
+      ttlSecondsMin: ttlSecondsMin(config.electionMs),
       revokeRetryMs: 7000,
       checkpointIntervalMs: 0,
       checkpointPersist: false,
@@ -143,8 +136,8 @@ interface OpenedLog {
 }
 
 /** A restart: the flags about the initial cluster do not matter any more. */
-async function reopenLog(options: WalOptions, applied: AppliedState): Promise<OpenedLog> {
-  const { wal, log } = await openWal(options, applied.index);
+function reopenLog(options: WalOptions, applied: AppliedState): OpenedLog {
+  const { wal, log } = openWal(options, applied.index);
   const { nodeID, clusterID } = log.metadata;
   const lastIndex = log.entries.at(-1)?.index ?? log.start.index;
   if (log.start.index > applied.index || lastIndex < applied.index) {
@@ -158,12 +151,13 @@ async function reopenLog(options: WalOptions, applied: AppliedState): Promise<Op
 }
 
 /** A new member of a new cluster. */
-async function beginLog(walOptions: WalOptions, options: ServerOptions, applied: AppliedState): Promise<OpenedLog> {
+async function beginLog(walOptions: WalOptions, config: ServerConfig, applied: AppliedState): Promise<OpenedLog> {
   if (applied.index > 0)
-    throw new Error(`the database in ${options.dataDir} is there, but its WAL in ${walOptions.dir} is not`);
+    throw new Error(`the database in ${config.dataDir} is there, but its WAL in ${walOptions.dir} is not`);
+  const founders = config.initialCluster.map(({ name, peerUrls }) => ({ name, peerURLs: peerUrls }));
   const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
-  const first = bootstrap(sha1, options.initialCluster, options.initialClusterToken, options.name);
-  const wal = await createWal(walOptions, { nodeID: first.self.id, clusterID: first.clusterId });
+  const first = bootstrap(sha1, founders, config.initialClusterToken, config.name);
+  const wal = createWal(walOptions, { nodeID: first.self.id, clusterID: first.clusterId });
   await new Promise<void>((resolve, reject) => {
     wal.append(first.hardState, first.entries, true, (error) => (error === undefined ? resolve() : reject(error)));
   });

@@ -25,9 +25,8 @@ import { WatchDriver } from '../server/watch-driver.ts';
 import { WatchSource } from '../server/watch-source.ts';
 import { DEFAULT_WATCH_HUB_OPTIONS, WatchHub } from '../watch/watch-hub.ts';
 import { openMemberState, stampApplied, type AppliedState, type MemberState } from './member-state.ts';
-import type { ServerOptions } from './options.ts';
+import type { ServerConfig } from '../config/server-config.ts';
 
-const QUOTA_BYTES_DEFAULT = 2 * 1024 ** 3;
 const FLUSH_BYTES = 16 * 1024 ** 2;
 const PENDING_BYTES_MAX = 128 * 1024 ** 2;
 const LOG_MEMORY_BYTES_MAX = 64 * 1024 ** 2;
@@ -38,7 +37,7 @@ const INFLIGHT_MESSAGES_MAX = 512;
 const STREAM_BACKLOG_BYTES_MIN = 256 * 1024;
 
 export interface MemberParts {
-  readonly options: ServerOptions;
+  readonly config: ServerConfig;
   readonly files: FileSystem;
   readonly clock: Clock;
   readonly logger: RootLogger;
@@ -81,12 +80,12 @@ export class Member {
   }
 
   private constructor(parts: MemberParts, state: MemberState) {
-    const { options, clock, logger } = parts;
+    const { config, clock, logger } = parts;
     this.#parts = parts;
     this.state = state;
     this.#confState = state.applied.confState;
     this.#raft = this.#makeRaft();
-    this.#proposals = new Proposals(5000 + 2 * options.electionMs);
+    this.#proposals = new Proposals(5000 + 2 * config.electionMs);
     this.jobs = new JobRunner(clock);
     this.flusher = this.#makeFlusher();
     this.compactor = new Compactor({
@@ -102,7 +101,7 @@ export class Member {
       clock,
       logger: logger.child('server/raft-node.ts'),
       proposals: this.#proposals,
-      tickMs: options.heartbeatMs,
+      tickMs: config.heartbeatMs,
       onSoftState: ({ role }) => {
         if (role !== 'leader') state.lessor.demote();
       },
@@ -110,12 +109,12 @@ export class Member {
     });
     this.#applyLoop = this.#makeApplyLoop();
     this.core = this.#makeCore();
-    this.#watchDriver = new WatchDriver(clock, this.#random(), options.watchProgressNotifyMs);
+    this.#watchDriver = new WatchDriver(clock, this.#random(), config.watchProgressNotifyMs);
     this.#watchSource = new WatchSource(state.store);
     this.hub = this.#makeHub();
     const keeperOptions = {
-      snapshotCount: options.snapshotCount,
-      catchupEntries: options.snapshotCatchupEntries,
+      snapshotCount: config.snapshotCount,
+      catchupEntries: config.snapshotCatchupEntries,
       memoryBytesMax: LOG_MEMORY_BYTES_MAX,
     };
     this.#logKeeper = new LogKeeper(
@@ -138,7 +137,7 @@ export class Member {
     this.#node.campaign();
     await leading;
     await this.#publish();
-    lessor.promote(this.#parts.options.electionMs, this.#parts.clock.monotonicMs());
+    lessor.promote(this.#parts.config.electionMs, this.#parts.clock.monotonicMs());
     this.#leaseKeeper.start();
     this.#watchDriver.start(this.hub);
     this.compactor.kick();
@@ -173,11 +172,11 @@ export class Member {
   }
 
   #makeRaft(): Raft {
-    const { options, logger } = this.#parts;
+    const { config, logger } = this.#parts;
     const { memberId, hardState, entries, applied } = this.state;
     return new Raft({
       id: memberId,
-      electionTicks: Math.max(2, Math.round(options.electionMs / options.heartbeatMs)),
+      electionTicks: Math.max(2, Math.round(config.electionMs / config.heartbeatMs)),
       heartbeatTicks: 1,
       random: this.#random(),
       preVote: true,
@@ -198,10 +197,10 @@ export class Member {
   }
 
   #makeFlusher(): Flusher {
-    const { options, clock, metrics, onFatal } = this.#parts;
+    const { config, clock, metrics, onFatal } = this.#parts;
     const { backend, buffer } = this.state;
     return new Flusher(
-      { intervalMs: options.flushIntervalMs, flushBytes: FLUSH_BYTES, pendingBytesMax: PENDING_BYTES_MAX },
+      { intervalMs: config.backendBatchIntervalMs, flushBytes: FLUSH_BYTES, pendingBytesMax: PENDING_BYTES_MAX },
       {
         backend,
         buffer,
@@ -222,7 +221,7 @@ export class Member {
   }
 
   #makeApplyLoop(): ApplyLoop {
-    const { clock, metrics, options, logger } = this.#parts;
+    const { clock, metrics, config, logger } = this.#parts;
     const { applied, store, lessor, alarms, cluster } = this.state;
     const applyLogger = logger.child('server/apply-loop.ts');
     const applyCells = this.#applyCells();
@@ -251,11 +250,11 @@ export class Member {
         raiseNoSpace: () => this.core.raiseNoSpace(),
         applySeconds: (kind, seconds, success) => {
           applyCells(kind, success).observe(seconds);
-          if (seconds * 1000 < options.warnApplyMs) return;
+          if (seconds * 1000 < config.warningApplyMs) return;
           metrics.server.slowApply.inc();
           applyLogger.warn('apply request took too long', {
             took: `${(seconds * 1000).toFixed(3)}ms`,
-            'expected-duration': `${options.warnApplyMs}ms`,
+            'expected-duration': `${config.warningApplyMs}ms`,
             request: kind,
           });
         },
@@ -304,15 +303,14 @@ export class Member {
   }
 
   #makeCore(): ServerCore {
-    const { options, clock, logger } = this.#parts;
+    const { config, clock, logger } = this.#parts;
     const { state } = this;
-    const quota = options.quotaBackendBytes === 0 ? QUOTA_BYTES_DEFAULT : options.quotaBackendBytes;
     return new ServerCore({
       ...state,
       limits: {
-        requestBytesMax: options.maxRequestBytes,
-        txnOpsMax: options.maxTxnOps,
-        quotaBytes: quota < 0 ? Infinity : quota,
+        requestBytesMax: config.maxRequestBytes,
+        txnOpsMax: config.maxTxnOps,
+        quotaBytes: config.quotaBytes,
       },
       node: this.#node,
       applyLoop: this.#applyLoop,
@@ -335,21 +333,22 @@ export class Member {
         return node.term;
       },
     };
-    const options = {
+    const hubOptions = {
       ...DEFAULT_WATCH_HUB_OPTIONS,
-      fragmentBytes: this.#parts.options.maxRequestBytes + 512 * 1024,
+      fragmentBytes: this.#parts.config.maxRequestBytes + 512 * 1024,
       streamBacklogBytesMin: STREAM_BACKLOG_BYTES_MIN,
     };
-    return new WatchHub(this.#watchSource, headers, options, () => this.#watchDriver.wake());
+    return new WatchHub(this.#watchSource, headers, hubOptions, () => this.#watchDriver.wake());
   }
 
   /** What this member is called and where clients reach it, and the version of the cluster, once they are in the log. */
   async #publish(): Promise<void> {
     const { cluster, memberId } = this.state;
-    const { name, advertiseClientUrls } = this.#parts.options;
+    const { name, advertiseClientUrls } = this.#parts.config;
+    const clientUrls = advertiseClientUrls.map(({ text }) => text);
     const self = must(cluster.member(memberId), 'this member in its own cluster');
-    if (self.name !== name || self.clientURLs.join() !== advertiseClientUrls.join()) {
-      const request = { memberID: memberId, memberAttributes: { name, clientUrls: [...advertiseClientUrls] } };
+    if (self.name !== name || self.clientURLs.join() !== clientUrls.join()) {
+      const request = { memberID: memberId, memberAttributes: { name, clientUrls } };
       await this.core.proposeInternal({ clusterMemberAttrSet: request }, { kind: 'memberAttrSet', request });
     }
     if (cluster.version !== CLUSTER_VERSION) {

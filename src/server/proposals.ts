@@ -61,7 +61,8 @@ export class Proposals {
   }
 
   failAll(error: Error): void {
-    for (const id of [...this.#waiting.keys()]) this.fail(id, error);
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
     this.#deadlines.clear();
   }
 

@@ -4,7 +4,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { EtcdError, etcdError, Code } from '../base/etcd-error.ts';
-import type { ConfChange, ConfState, Entry } from '../gen/raftpb.ts';
+import type { ConfChange, ConfState } from '../gen/raftpb.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Raft } from '../raft/raft.ts';
@@ -195,7 +195,7 @@ export class RaftNode {
       });
     }
     for (const { index, context } of ready.readStates) this.#serveRound(index, context);
-    if (ready.committedEntries.length > 0) this.#loop.push(ready.committedEntries as Entry[]);
+    if (ready.committedEntries.length > 0) this.#loop.push(ready.committedEntries);
   }
 
   #startReadRound(): void {

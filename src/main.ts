@@ -1,0 +1,59 @@
+/** The command: reads its configuration, runs a server until it is told to stop. */
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { parseCommandLine } from './config/command-line.ts';
+import type { ConfigWarning } from './config/config-warning.ts';
+import type { ServerConfig } from './config/server-config.ts';
+import { startServer } from './embed.ts';
+import { createLogger } from './observability/logger.ts';
+
+const EXIT_FATAL = 2;
+/** After a signal the process is gone within 1.5 s, whatever still hangs. */
+const STOP_DEADLINE_MS = 1400;
+
+// Writing to a terminal or pipe that is gone is no reason to end.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+const command = parseCommandLine(
+  process.argv.slice(2),
+  process.env,
+  (path) => readFileSync(path, 'utf8'),
+  (walDir) => existsSync(walDir) && readdirSync(walDir).some((name) => name.endsWith('.wal')),
+);
+if (command.kind === 'print') process.stdout.write(`${command.text}\n`);
+else if (command.kind === 'error') fail(command.line, command.exitCode);
+else await run(command.config, command.warnings);
+
+async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Promise<void> {
+  const logger = createLogger(config.log);
+  for (const { message, fields } of warnings) logger.warn(message, fields);
+  const onFatal = (what: string, error: Error): never => {
+    logger.fatal(what, { error: error.message, stack: error.stack });
+    process.exit(EXIT_FATAL);
+  };
+  process.on('uncaughtException', (error) => onFatal('uncaught exception', error));
+  process.on('unhandledRejection', (reason) => {
+    onFatal('unhandled rejection', reason instanceof Error ? reason : new Error(String(reason)));
+  });
+  try {
+    const server = await startServer(config, { logger, onFatal });
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => {
+        logger.info('received signal; shutting down', { signal });
+        setTimeout(() => process.exit(0), STOP_DEADLINE_MS).unref();
+        server.stop().then(
+          () => process.exit(0),
+          (error: unknown) => onFatal('failed to stop', error instanceof Error ? error : new Error(String(error))),
+        );
+      });
+    }
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    logger.fatal('failed to start', { error: text });
+    fail(text, 1);
+  }
+}
+
+function fail(line: string, exitCode: number): never {
+  process.stderr.write(`quorate: ${line}\n`);
+  process.exit(exitCode);
+}
