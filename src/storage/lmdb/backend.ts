@@ -1,11 +1,11 @@
 /** The Backend port on LMDB: one data file, one named database per table. */
-import { assert } from '../../base/assert.ts';
+import { assert, must } from '../../base/assert.ts';
 import type { Backend, BackendView, WriteBatch } from '../../mvcc/backend.ts';
 import { Committer } from './commit.ts';
 import type { Environment } from './environment.ts';
 import { LmdbView } from './view.ts';
 import { fileBytes, openDataFile, rewriteDataFile } from './data-file.ts';
-import type { DataFileOptions } from './data-file.ts';
+import type { DataFileOptions, RewrittenFile } from './data-file.ts';
 
 /** Address space; nothing is allocated. Far above any sensible quota, so the file is hardly ever mapped anew. */
 const DEFAULT_MAP_SIZE_BYTES = 64 * 1024 ** 3;
@@ -37,6 +37,8 @@ export class LmdbBackend implements Backend {
   #failure: Error | undefined;
   /** In the order they were opened. Those from before a defragmentation hold the former environment. */
   readonly #views = new Map<LmdbView, number>();
+  /** Replaced by a defragmentation, but with open views; and how to end each. */
+  readonly #formers = new Map<Environment, (former: Environment) => void>();
   /** undefined: to be read again. */
   #sizeBytes: number | undefined;
   #sizeInUseBytes: number | undefined;
@@ -120,18 +122,22 @@ export class LmdbBackend implements Backend {
     if (this.#failure !== undefined) throw new Error('backend unusable after an error', { cause: this.#failure });
   }
 
-  #replaceEnvironment(environment: Environment): void {
+  #replaceEnvironment({ environment, retire }: RewrittenFile): void {
     const former = this.#environment;
     this.#environment = environment;
     this.#committer = new Committer(environment);
     this.#forgetSizes();
-    if (former.activeTxns === 0) former.close();
+    if (former.activeTxns === 0) retire(former);
+    else this.#formers.set(former, retire);
   }
 
   #viewClosed(view: LmdbView): void {
     this.#views.delete(view);
-    const { environment } = view;
-    if (environment !== this.#environment && environment.activeTxns === 0) environment.close();
+    const former = view.environment;
+    if (former === this.#environment || former.activeTxns > 0) return;
+    const retire = must(this.#formers.get(former), 'environment of a closed view');
+    this.#formers.delete(former);
+    retire(former);
   }
 
   #forgetSizes(): void {
