@@ -1,5 +1,5 @@
 import type { KeyValue } from './api-messages.ts';
-import { encode, messageType, type Plain } from './proto-codec.ts';
+import { encode, messageType } from './proto-codec.ts';
 
 /**
  * A slow, obvious model of etcd's history of changes: every revision ever written, and HashKV computed from that list alone.
@@ -134,7 +134,7 @@ function encodedValue(record: Record_): Buffer {
   const present = Object.entries(record.kv).filter(([, value]) =>
     value instanceof Uint8Array ? value.length > 0 : value !== 0n,
   );
-  return encode(KEY_VALUE, Object.fromEntries(present) as Plain);
+  return encode(KEY_VALUE, Object.fromEntries<unknown>(present));
 }
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {

@@ -35,7 +35,7 @@ export interface MethodShape {
 /** Looks up e.g. `etcdserverpb.KV` and `Range`. */
 export function methodShape(service: string, method: string): MethodShape {
   const found = root.lookupService(service).methods[method];
-  if (found?.resolvedRequestType == null || found.resolvedResponseType == null) {
+  if (!found?.resolvedRequestType || !found.resolvedResponseType) {
     throw new Error(`proto/ has no ${service}/${method}`);
   }
   return { path: `/${service}/${method}`, request: found.resolvedRequestType, response: found.resolvedResponseType };

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { expectError, expectStatus, Status } from '../../support/expect-error.ts';
 import { describeTargets } from '../../support/target.ts';
@@ -47,8 +48,7 @@ describeTargets('cluster', (target) => {
     await expectError(call('MemberAdd', { peerURLs: own, isLearner: true }), 'PeerURLExist');
   });
 
-  it('names the member and the cluster as etcd derives them', async () => {
-    const { createHash } = await import('node:crypto');
+  it('names the member and the cluster as etcd derives them', () => {
     const sha1 = (data: Buffer | string): Buffer => createHash('sha1').update(data).digest();
     // The default token, and at bootstrap no time.
     const member = sha1(`http://127.0.0.1:${target().server.peerPort}etcd-cluster`).subarray(0, 8);

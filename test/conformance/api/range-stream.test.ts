@@ -25,7 +25,7 @@ describeTargets('range stream', (target) => {
       if (i < messages.length - 1) expect(part).toMatchObject({ more: false, count: 0n });
     }
     const last = messages.at(-1)?.range_response;
-    return { messages: messages.length, response: { ...last, kvs } as Partial<RangeResponse> };
+    return { messages: messages.length, response: { ...last, kvs } };
   }
 
   it('sends the same as Range, in parts', async (context) => {

@@ -25,7 +25,7 @@ describeTargets('txn compares', (target) => {
   it('compares every target with every operator', async () => {
     const { client } = target();
     const key = target().prefix();
-    const { ID } = await client.leaseGrant({ TTL: 60, ID: 1000 + Number(Date.now() % 1000) });
+    const { ID } = await client.leaseGrant({ TTL: 60, ID: 1000 + (Date.now() % 1000) });
     const created = (await client.put({ key, value: 'm' })).header.revision;
     await client.put({ key, value: 'm' });
     const modified = (await client.put({ key, value: 'm', lease: ID })).header.revision;
