@@ -1,6 +1,6 @@
 /** Range: the keys of an interval at a revision, filtered, sorted and cut as a RangeRequest says. Etcd behaviour 2.3. */
 import { assert, must, unreachable } from '../base/assert.ts';
-import { EMPTY, compareBytes } from '../base/bytes.ts';
+import { EMPTY, compareBytes, successor } from '../base/bytes.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import type { Job } from '../ports/job.ts';
 import type { Reader } from './backend.ts';
@@ -46,6 +46,8 @@ export interface RangeSource {
   readonly currentRev: number;
   readonly compactRev: number;
   pin(): Snapshot;
+  /** The live keys of [start, end) at a revision; undefined when they have to be walked. */
+  countLive(start: Uint8Array, end: Uint8Array | undefined, revision: number): number | undefined;
 }
 
 const ASCEND = 1;
@@ -118,14 +120,20 @@ export class RangeJob implements Job<RangeResult> {
   /** How many of #selected the current phase is done with. */
   #at = 0;
   #revision = 0;
+  #readRevision = 0;
   #count = 0;
+  /** The count of the whole range, where it was asked for when the state was pinned. */
+  #fullCount: number | undefined;
+  readonly #countRest: boolean;
   #more = false;
   readonly #kvs: Uint8Array[] = [];
 
-  constructor(source: RangeSource, query: RangeQuery) {
+  /** Without `countRest`, `count` is only what was walked until the limit was reached. */
+  constructor(source: RangeSource, query: RangeQuery, { countRest } = { countRest: true }) {
     this.#source = source;
     this.#query = query;
     this.#order = orderOf(query);
+    this.#countRest = countRest;
   }
 
   step(units: number): boolean {
@@ -135,10 +143,7 @@ export class RangeJob implements Job<RangeResult> {
     let left = units;
     while (left > 0 && this.#phase !== 'done') left -= this.#work(left);
     if (this.#phase === 'done') return true;
-    if (this.#snapshot === undefined) {
-      this.#snapshot = this.#source.pin();
-      this.#scan.moveTo(this.#snapshot);
-    }
+    if (this.#snapshot === undefined) this.#pin(this.#scan);
     return false;
   }
 
@@ -154,9 +159,28 @@ export class RangeJob implements Job<RangeResult> {
 
   #start(reader: Reader): LiveScan {
     const { key, rangeEnd, revision } = this.#query;
-    const at = readRevision(this.#source, revision);
+    this.#readRevision = readRevision(this.#source, revision);
     this.#revision = this.#source.currentRev;
-    return liveScan(reader, key, scanEnd(key, rangeEnd), at, this.#revision);
+    if (this.#query.countOnly) {
+      const count = this.#source.countLive(key, scanEnd(key, rangeEnd), this.#readRevision);
+      this.#count = count ?? 0;
+      if (count !== undefined) this.#endScan();
+    }
+    return liveScan(reader, key, scanEnd(key, rangeEnd), this.#readRevision, this.#revision);
+  }
+
+  #pin(scan: LiveScan): void {
+    // The source counts its present state only: later, when the limit is reached, is too late to ask.
+    if (this.#phase === 'scan' && this.#order.selectMax !== Infinity) this.#fullCount = this.#countWith(scan);
+    this.#snapshot = this.#source.pin();
+    scan.moveTo(this.#snapshot);
+  }
+
+  /** The count of the whole range, with what `scan` has walked of it; undefined when the rest has to be walked too. */
+  #countWith(scan: LiveScan): number | undefined {
+    const { key, rangeEnd } = this.#query;
+    const rest = this.#source.countLive(successor(scan.key), scanEnd(key, rangeEnd), this.#readRevision);
+    return rest === undefined ? undefined : this.#count + rest;
   }
 
   /** Does up to `units` of the current phase and returns how many it did, at least 1. */
@@ -190,6 +214,14 @@ export class RangeJob implements Job<RangeResult> {
       if (countOnly || this.#selected.length >= selectMax) continue;
       const version = scan.version();
       if (passes(this.#query, version)) this.#selected.push({ key: scan.key, version, kv: undefined });
+      if (this.#selected.length < selectMax) continue;
+      if (this.#countRest) {
+        if (this.#snapshot === undefined) this.#fullCount = this.#countWith(scan);
+        if (this.#fullCount === undefined) continue;
+        this.#count = this.#fullCount;
+      }
+      this.#endScan();
+      return done;
     }
     return units;
   }

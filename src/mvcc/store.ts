@@ -6,6 +6,7 @@ import { assert } from '../base/assert.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import type { Job } from '../ports/job.ts';
 import { CompactionJob } from './compaction.ts';
+import { CountIndex } from './count-index.ts';
 import { type MvccEvent, PREV_NONE, PREV_UNKNOWN } from './event.ts';
 import { type BackendHash, BackendHashJob } from './hash-backend.ts';
 import { type HashKv, HashKvJob } from './hash-kv.ts';
@@ -20,9 +21,10 @@ import {
   readMetaRevision,
 } from './meta.ts';
 import { RangeJob, type RangeQuery, type RangeResult, type RangeSource, rangeNow } from './range.ts';
+import { RangeStream } from './range-stream.ts';
 import { encodeRevision, revisionMain } from './revision.ts';
 import type { Snapshot, WriteBuffer } from './write-buffer.ts';
-import { WriteTxn } from './write-txn.ts';
+import { type TxnHost, WriteTxn } from './write-txn.ts';
 
 /** The revision of a store that nothing was written to. */
 const FIRST_REVISION = 1;
@@ -38,6 +40,8 @@ export class MvccStore implements RangeSource {
   #storedRev: number;
   #compactRev: number;
   #finishedCompactRev: number;
+  readonly #counts: CountIndex;
+  readonly #txnHost: TxnHost;
   #txn: WriteTxn | undefined;
   /** Whether a compaction job is under way: there is at most one. */
   #compacting = false;
@@ -55,7 +59,12 @@ export class MvccStore implements RangeSource {
       lastRow === undefined ? FIRST_REVISION : revisionMain(lastRow.key),
       this.#compactRev,
     );
-    buffer.onBeforeFlush(() => this.#storeRevision());
+    this.#counts = new CountIndex(buffer, this.#currentRev);
+    this.#txnHost = this.#makeTxnHost();
+    buffer.onBeforeFlush(() => {
+      this.#storeRevision();
+      this.#counts.save(buffer);
+    });
   }
 
   /** Of the last write transaction that changed something; 1 at first. */
@@ -77,22 +86,23 @@ export class MvccStore implements RangeSource {
     return this.buffer;
   }
 
+  /** How many keys are live now. */
+  get keyCount(): number {
+    return this.#counts.total;
+  }
+
+  /** See RangeSource; part of range. */
+  countLive(start: Uint8Array, end: Uint8Array | undefined, revision: number): number | undefined {
+    return this.#counts.count(this.buffer, start, end, revision);
+  }
+
   pin(): Snapshot {
     return this.buffer.pin();
   }
 
   begin(): WriteTxn {
     assert(this.#txn === undefined, 'write transaction begun within another');
-    this.#txn = new WriteTxn({
-      buffer: this.buffer,
-      currentRev: this.#currentRev,
-      compactRev: this.#compactRev,
-      versionAt: (key, revision) => this.versionAt(key, revision),
-      ended: (main) => {
-        this.#txn = undefined;
-        this.#currentRev = main;
-      },
-    });
+    this.#txn = new WriteTxn(this.#txnHost);
     return this.#txn;
   }
 
@@ -104,6 +114,11 @@ export class MvccStore implements RangeSource {
   /** Range in slices. Its first step fixes the revision, and throws Compacted or FutureRev. */
   rangeJob(query: RangeQuery): Job<RangeResult> {
     return new RangeJob(this, query);
+  }
+
+  /** A range to be read in chunks, for a query without order and filters. */
+  rangeStream(query: RangeQuery): RangeStream {
+    return new RangeStream(this, query);
   }
 
   /** The encoded KeyValue that was put at a revision; undefined if there is none (any more). */
@@ -187,6 +202,26 @@ export class MvccStore implements RangeSource {
    */
   history(fromRevision: number, rowsMax: number): HistorySlice {
     return readHistory(this, fromRevision, rowsMax);
+  }
+
+  #makeTxnHost(): TxnHost {
+    // oxlint-disable-next-line typescript/no-this-alias, unicorn/no-this-assignment
+    const store = this;
+    return {
+      buffer: this.buffer,
+      counts: this.#counts,
+      get currentRev() {
+        return store.#currentRev;
+      },
+      get compactRev() {
+        return store.#compactRev;
+      },
+      versionAt: (key, revision) => this.versionAt(key, revision),
+      ended: (main) => {
+        this.#txn = undefined;
+        this.#currentRev = main;
+      },
+    };
   }
 
   #storeRevision(): void {

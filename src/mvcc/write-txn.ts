@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { EMPTY } from '../base/bytes.ts';
-import type { WriteBuffer } from './write-buffer.ts';
+import type { CountIndex } from './count-index.ts';
 import { DELETE, type MvccEvent, PREV_NONE, PUT } from './event.ts';
 import {
   type KeyVersion,
@@ -15,13 +15,14 @@ import { leaseKeyRow } from './lease-keys.ts';
 import { END, liveScan, scanEnd } from './live-scan.ts';
 import { type RangeQuery, type RangeResult, type RangeSource, fetchKeyValue, rangeNow } from './range.ts';
 import { encodeRevision } from './revision.ts';
-import type { Snapshot } from './write-buffer.ts';
+import type { Snapshot, WriteBuffer } from './write-buffer.ts';
 
 /** What a write transaction needs of the store. */
 export interface TxnHost {
   readonly buffer: WriteBuffer;
   readonly currentRev: number;
   readonly compactRev: number;
+  readonly counts: CountIndex;
   /** The newest version of `key` with main revision at most `revision`; undefined if there is none or it is a tombstone. */
   versionAt(key: Uint8Array, revision: number): KeyVersion | undefined;
   /** The transaction is over; `main` is the current revision from now on. */
@@ -62,6 +63,10 @@ export class WriteTxn implements RangeSource {
     throw new Error('a range in a write transaction does not yield');
   }
 
+  countLive(start: Uint8Array, end: Uint8Array | undefined, revision: number): number | undefined {
+    return this.#host.counts.count(this.#host.buffer, start, end, revision);
+  }
+
   /** The encoded KeyValue of a live key. */
   get(key: Uint8Array): Uint8Array | undefined {
     const version = this.getVersion(key);
@@ -94,6 +99,7 @@ export class WriteTxn implements RangeSource {
     buffer.put('rev', encodeRevision(main, sub), kv);
     buffer.put('cur', ownKey, encodePointer(version));
     buffer.put('hist', histKey(ownKey, main, sub), encodeHist(version));
+    if (previous === undefined) this.#host.counts.add(buffer, ownKey, main);
     const previousLease = previous?.lease ?? 0n;
     if (previousLease !== lease) {
       if (previousLease !== 0n) buffer.delete('leaseKeys', leaseKeyRow(previousLease, ownKey));
@@ -136,6 +142,7 @@ export class WriteTxn implements RangeSource {
     buffer.put('rev', encodeRevision(main, sub, true), row);
     buffer.delete('cur', ownKey);
     buffer.put('hist', histKey(ownKey, main, sub), encodeHistTombstone());
+    this.#host.counts.remove(ownKey, main);
     if (previous.lease !== 0n) buffer.delete('leaseKeys', leaseKeyRow(previous.lease, ownKey));
     const kv = encodeDeleted(ownKey, main);
     const before = this.#before(ownKey, previous);

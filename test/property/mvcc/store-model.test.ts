@@ -2,11 +2,16 @@ import assert from 'node:assert/strict';
 import { expect, test } from 'vitest';
 import { fromBinaryString, toBinaryString } from '../../../src/base/bytes.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
-import type { Table } from '../../../src/mvcc/backend.ts';
+import { EtcdError, etcdError } from '../../../src/base/etcd-error.ts';
+import { type Table, WriteBatch } from '../../../src/mvcc/backend.ts';
+import { IndexRebuildJob, indexesAreMissing } from '../../../src/mvcc/index-rebuild.ts';
+import { MvccStore } from '../../../src/mvcc/store.ts';
+import { WriteBuffer } from '../../../src/mvcc/write-buffer.ts';
+import { MemoryBackend } from '../../../src/storage/memory-backend.ts';
 import type { MvccEvent } from '../../../src/mvcc/event.ts';
 import { histMain, histSub, histUserKey } from '../../../src/mvcc/key-index.ts';
 import { encodeRevision } from '../../../src/mvcc/revision.ts';
-import { bothOrError, encodeModelRow, modelQuery } from '../../model/mvcc-model.ts';
+import { type ModelResult, bothOrError, encodeModelRow, modelQuery } from '../../model/mvcc-model.ts';
 import {
   KEYS,
   LEASES,
@@ -27,7 +32,7 @@ const STEPS = 120;
 /** One random operation on the store and the model. */
 function step(rig: StoreRig, random: SeededRandom): void {
   const { model, store } = rig;
-  const choice = random.below(24);
+  const choice = random.below(27);
   if (choice < 9) randomTxn(rig, random);
   else if (choice < 13) {
     const query = randomQuery(random, model);
@@ -54,7 +59,9 @@ function step(rig: StoreRig, random: SeededRandom): void {
   else if (choice === 19) rig.reopen();
   else if (choice === 20) compactInSlices(rig, random);
   else if (choice === 21) catchUp(rig, random);
-  else hashInSlices(rig, random);
+  else if (choice < 24) hashInSlices(rig, random);
+  else if (choice === 24) rebuildIndexes(rig, random);
+  else rangeInChunks(rig, random);
 }
 
 /** Writes and flushes, as they come between two slices of a job. */
@@ -85,20 +92,20 @@ function compactInSlices(rig: StoreRig, random: SeededRandom): void {
 
 /** Once no compaction is pending, the tables hold exactly the rows that etcd would hold, and the history rows of those. */
 function expectExactRows(rig: StoreRig): void {
-  const rev = rows(rig, 'rev').map(({ key, value }) => `${hex(key)} ${hex(value)}`);
+  const rev = rows(rig.buffer, 'rev').map(({ key, value }) => `${hex(key)} ${hex(value)}`);
   const expected = rig.model.rows.map((row) => {
     return `${hex(encodeRevision(row.main, row.sub, row.tombstone))} ${hex(encodeModelRow(row))}`;
   });
   expect(rev).toEqual(expected);
-  const hist = rows(rig, 'hist').map(
+  const hist = rows(rig.buffer, 'hist').map(
     ({ key }) => `${toBinaryString(histUserKey(key))} ${histMain(key)} ${histSub(key)}`,
   );
   expect(hist.sort()).toEqual(rig.model.rows.map((row) => `${row.key} ${row.main} ${row.sub}`).sort());
 }
 
-function rows(rig: StoreRig, table: Table): { key: Uint8Array; value: Uint8Array }[] {
+function rows(buffer: WriteBuffer, table: Table): { key: Uint8Array; value: Uint8Array }[] {
   const out: { key: Uint8Array; value: Uint8Array }[] = [];
-  const cursor = rig.buffer.cursor(table);
+  const cursor = buffer.cursor(table);
   for (let found = cursor.seek(new Uint8Array([0])); found; found = cursor.next()) {
     out.push({ key: cursor.key, value: cursor.value });
   }
@@ -126,6 +133,61 @@ function catchUp(rig: StoreRig, random: SeededRandom): void {
     events.filter(({ main }) => main > model.compactRev),
     changes.filter(({ main }) => main > model.compactRev),
   );
+}
+
+/** What is made from `rev` alone equals what was kept up to date all along. */
+function rebuildIndexes(rig: StoreRig, random: SeededRandom): void {
+  const backend = new MemoryBackend({ later: (run) => run() });
+  const batch = new WriteBatch();
+  for (const { key, value } of rows(rig.buffer, 'rev')) batch.put('rev', key, value);
+  backend.commit(batch, () => {});
+  const buffer = new WriteBuffer(backend);
+  expect(indexesAreMissing(buffer)).toBe(rig.model.rows.length > 0);
+  runJob(new IndexRebuildJob(buffer), random, () => {
+    const flushed = random.below(2) === 0 ? buffer.beginFlush() : undefined;
+    if (flushed !== undefined) backend.commit(flushed, () => buffer.endFlush());
+  });
+  for (const table of ['cur', 'hist', 'leaseKeys'] as const) {
+    expect(rows(buffer, table)).toEqual(rows(rig.buffer, table));
+  }
+  expect(new MvccStore(buffer).keyCount).toBe(rig.store.keyCount);
+}
+
+/** A range in chunks that the store moves on between: all of one revision, or refused once that is compacted. */
+function rangeInChunks(rig: StoreRig, random: SeededRandom): void {
+  const { key, rangeEnd, revision, limit, countOnly, keysOnly } = randomQuery(random, rig.model);
+  const query = modelQuery(key, rangeEnd, { revision, limit, countOnly, keysOnly });
+  const expected = bothOrError(
+    () => rig.model.range(query),
+    () => undefined,
+  );
+  const at = revision > 0 ? revision : rig.model.currentRev;
+  const stream = rig.store.rangeStream(toQuery(query));
+  const kvs: Uint8Array[] = [];
+  try {
+    for (;;) {
+      const job = stream.next(1 + random.below(5));
+      const chunk = runJob(job, random, () => meanwhile(rig, random));
+      kvs.push(...chunk.kvs);
+      expect(chunk.last).toBe(stream.ended);
+      if (chunk.last) {
+        assert(!('errors' in expected), 'a chunk where an error was expected');
+        expectSameRange({ a: { ...chunk, kvs }, b: { ...expected.a, last: true } as ModelResult }, query);
+        return;
+      }
+      meanwhile(rig, random);
+      if (random.below(10) === 0 && rig.model.currentRev > rig.model.compactRev) compactTo(rig, rig.model.currentRev);
+    }
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error;
+    if ('errors' in expected) expect(error.message).toBe(expected.errors[0]);
+    else expect([error.message, at < rig.model.compactRev]).toEqual([etcdError('Compacted').message, true]);
+  }
+}
+
+function compactTo(rig: StoreRig, revision: number): void {
+  rig.store.compact(revision);
+  rig.model.compact(revision);
 }
 
 function hashInSlices(rig: StoreRig, random: SeededRandom): void {
@@ -170,7 +232,10 @@ function rangeInSlices(rig: StoreRig, random: SeededRandom): void {
 test.each(Array.from({ length: SEEDS }, (_, seed) => seed))('store equals model, seed %i', (seed) => {
   const random = new SeededRandom(seed);
   const rig = new StoreRig();
-  for (let i = 0; i < STEPS; i++) step(rig, random);
+  for (let i = 0; i < STEPS; i++) {
+    step(rig, random);
+    expect(rig.store.keyCount).toBe(rig.model.liveAt(rig.model.currentRev).size);
+  }
   for (let revision = Math.max(1, rig.model.compactRev); revision <= rig.model.currentRev; revision++) {
     const query = modelQuery('\0', '\0', { revision });
     expectSameRange({ a: rig.store.range(toQuery(query)), b: rig.model.range(query) }, query);
