@@ -132,7 +132,7 @@ export class WatchHub {
     assert(revision === this.#currentRev + 1, 'a revision was left out', { revision, currentRev: this.#currentRev });
     this.#currentRev = revision;
     if (this.#registry.synced.watchers === 0) return;
-    this.#run(() => this.#deliver(revision, events));
+    this.#run(() => this.#deliver(events));
   }
 
   /** Whether catchUp has something to do. */
@@ -172,7 +172,7 @@ export class WatchHub {
     });
   }
 
-  #deliver(revision: number, events: readonly WatchEvent[]): void {
+  #deliver(events: readonly WatchEvent[]): void {
     const touched = this.#found;
     for (const event of events) {
       const from = touched.length;
@@ -191,17 +191,16 @@ export class WatchHub {
       }
       touched.length = kept;
     }
-    for (const group of touched) this.#deliverTo(group, revision);
+    for (const group of touched) this.#deliverTo(group);
     touched.length = 0;
   }
 
-  #deliverTo(group: RangeGroup, revision: number): void {
+  #deliverTo(group: RangeGroup): void {
     const matched = group.matched as Matched;
     group.matched = undefined;
     /** Backwards, because one that stalls leaves the group. */
     for (let i = group.watchers.length - 1; i >= 0; i--) {
-      const watcher = group.watchers[i] as Watcher;
-      if (watcher.nextRev <= revision) this.#fanOut.deliver(watcher, matched);
+      this.#fanOut.deliver(group.watchers[i] as Watcher, matched);
     }
   }
 
