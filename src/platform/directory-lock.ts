@@ -20,6 +20,9 @@ export class DirectoryInUseError extends Error {
   override readonly name = 'DirectoryInUseError';
 }
 
+/** Keeps the databases from being collected, which would close them, when a caller holds a lock until its process ends. */
+const held = new Set<DatabaseSync>();
+
 /** Throws DirectoryInUseError when another process, or another lock of this one, holds `dir`. `dir` must exist. */
 export function lockDirectory(dir: string): DirectoryLock {
   const path = join(dir, LOCK_FILE);
@@ -33,13 +36,11 @@ export function lockDirectory(dir: string): DirectoryLock {
     if (isBusy(error)) throw new DirectoryInUseError(`data directory ${dir} is in use by another process`);
     throw new Error(`cannot lock data directory ${dir}: ${path}: ${String(error)}`, { cause: error });
   }
-  const held = database;
-  let released = false;
+  const locked = database;
+  held.add(locked);
   return {
     release() {
-      if (released) return;
-      released = true;
-      held.close();
+      if (held.delete(locked)) locked.close();
     },
   };
 }

@@ -36,7 +36,10 @@ export interface DurableLog {
    */
   append(hardState: HardState | undefined, entries: readonly EntryInit[], mustSync: boolean, done: LogDone): void;
 
-  /** Records that the state up to `mark.index` is durable elsewhere: a restart may begin there. */
+  /**
+   * Records that the state up to `mark.index` is durable elsewhere: a restart may begin there. A mark ahead of the log (a
+   * snapshot from the leader) replaces the log, and raises the commit index to its own; entries go on after it.
+   */
   markSnapshot(mark: SnapshotMarkInit, done: LogDone): void;
 
   /**
@@ -52,7 +55,7 @@ export interface DurableLog {
 /** What the log held when it was opened. */
 export interface RecoveredLog {
   readonly metadata: Metadata;
-  /** All zero when none was ever written. */
+  /** All zero when none was ever written. The commit index is at least `start.index`. */
   readonly hardState: HardState;
   /**
    * Where `entries` begin: the index asked for, or the newest usable mark. A higher index than the one asked for means

@@ -364,7 +364,7 @@ class MemoryFile implements File {
   write(bytes: Uint8Array, position: number): void {
     this.#usable(true);
     if (!this.#disk.step()) {
-      this.#inode.write(bytes.subarray(0, this.#disk.random.below(bytes.length + 1)), position);
+      this.#inode.write(bytes.subarray(0, wholeSectors(position, this.#disk.random.below(bytes.length + 1))), position);
       this.#disk.lose();
     }
     this.#put(bytes, position);
@@ -425,7 +425,7 @@ class MemoryFile implements File {
       this.#inode.write(bytes, position);
       return;
     }
-    this.#inode.write(bytes.subarray(0, fault.afterBytes), position);
+    this.#inode.write(bytes.subarray(0, wholeSectors(position, fault.afterBytes)), position);
     fault.afterBytes = 0;
     throw failure(fault.code, 'write');
   }
@@ -433,6 +433,11 @@ class MemoryFile implements File {
   #usable(toWrite: boolean): void {
     if (this.#closed || (toWrite && this.#readOnly)) throw failure('EBADF', 'file');
   }
+}
+
+/** The part of a write of `bytes` that ends with a sector: what becomes of one that is cut short. */
+function wholeSectors(position: number, bytes: number): number {
+  return Math.max(bytes - ((position + bytes) % SECTOR_BYTES), 0);
 }
 
 function failure(code: string, what: string): Error {

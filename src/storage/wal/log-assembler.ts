@@ -7,12 +7,6 @@ export interface LogStart {
   readonly term: number | undefined;
 }
 
-interface PendingMark {
-  readonly mark: SnapshotMark;
-  /** Whether the entry right after the mark was read later than the mark. */
-  followed: boolean;
-}
-
 /**
  * Puts the log together from its records, in the order in which they were written:
  * - an entry replaces the one with the same index and everything after it;
@@ -27,36 +21,46 @@ export class LogAssembler {
   hardState: HardState = { term: 0, vote: 0n, commit: 0 };
   entries: Entry[] = [];
 
-  /** The given start; undefined: the newest mark that counts. */
-  readonly #from: number | undefined;
-  #start: LogStart | undefined;
-  /** Index of the log's last entry, kept or not, or of the snapshot that replaced it; undefined before any. */
-  #last: number | undefined;
-  #pending: PendingMark[] = [];
+  /** Whether the start moves up with each mark that counts. */
+  readonly #startMoves: boolean;
+  /** The start is only where the first file happens to begin, until a mark counts: entries may still replace older ones. */
+  #startProvisional: boolean;
+  #start: LogStart;
+  /** Index of the log's last entry, kept or not, or of the snapshot that replaced it. */
+  #last: number;
+  /** Marks that the commit index has not reached, in the order in which they were read. */
+  #pending: SnapshotMark[] = [];
 
-  constructor(from: number | undefined) {
-    this.#from = from;
-    if (from !== undefined) this.#start = { index: from, term: from === 0 ? 0 : undefined };
+  /**
+   * `from`: the given start; undefined: the newest mark that counts. `firstIndex`: from the name of the first file that is
+   * read; the log before it went up to the index before, and is not read.
+   */
+  constructor(from: number | undefined, firstIndex: number) {
+    this.#startMoves = from === undefined;
+    this.#startProvisional = from === undefined;
+    this.#last = Math.max(firstIndex - 1, 0);
+    const index = from ?? this.#last;
+    this.#start = { index, term: index === 0 ? 0 : undefined };
   }
 
   get start(): LogStart {
-    return this.#start ?? { index: 0, term: 0 };
+    return this.#start;
   }
 
   get lastIndex(): number {
-    return this.#last ?? 0;
+    return this.#last;
   }
 
   /** Whether addEntry would keep an entry with this index. */
   keeps(index: number): boolean {
-    return this.#start === undefined || index > this.#start.index;
+    return index > this.#start.index || this.#startProvisional;
   }
 
   /** Takes an entry that keeps() refused; its data is not needed. Returns what is wrong, if anything. */
   skipEntry(index: number, term: number): string | undefined {
     const problem = this.#follow(index);
     if (problem !== undefined) return problem;
-    if (index === this.start.index) this.#start = { index, term };
+    if (index === this.#start.index) this.#start = { index, term };
     this.entries = [];
     return undefined;
   }
@@ -65,7 +69,7 @@ export class LogAssembler {
   addEntry(entry: Entry): string | undefined {
     const problem = this.#follow(entry.index);
     if (problem !== undefined) return problem;
-    this.#start ??= { index: entry.index - 1, term: undefined };
+    if (entry.index <= this.#start.index) this.#start = { index: entry.index - 1, term: undefined };
     const at = entry.index - this.#start.index - 1;
     if (at > this.entries.length) {
       return `entry ${entry.index} follows entry ${this.#start.index + this.entries.length}`;
@@ -77,60 +81,59 @@ export class LogAssembler {
 
   setState(state: HardState): void {
     this.hardState = state;
-    while (this.#pending.length > 0) {
-      const next = this.#pending[0] as PendingMark;
-      if (next.mark.index > state.commit) break;
-      this.#pending.shift();
-      this.#accept(next);
-    }
+    const reached = this.#pending.filter((mark) => mark.index <= state.commit);
+    if (reached.length === 0) return;
+    this.#pending = this.#pending.filter((mark) => mark.index > state.commit);
+    for (const mark of reached) this.#accept(mark);
   }
 
   addMark(mark: SnapshotMark): void {
-    const pending: PendingMark = { mark, followed: false };
-    if (mark.index <= this.hardState.commit) this.#accept(pending);
-    else this.#pending.push(pending);
+    if (mark.index <= this.hardState.commit) this.#accept(mark);
+    else this.#pending.push(mark);
   }
 
-  /** Moves the log's end to `index`; a gap is only right after a mark that replaced the log. */
+  /** Moves the log's end to `index`. */
   #follow(index: number): string | undefined {
-    for (const pending of this.#pending) if (index === pending.mark.index + 1) pending.followed = true;
     if (index === 0) return 'entry with index 0';
-    if (this.#last !== undefined && index > this.#last + 1) {
-      const replacing = this.#pending.find((pending) => pending.mark.index === index - 1);
-      if (replacing === undefined) return `entry ${index} follows entry ${this.#last}`;
-      this.#replaceBy(replacing.mark);
-    }
+    // An entry that follows a mark, but not the entry that the log has there, shows that the mark has replaced the log.
+    const replacing = this.#pending.findLast((mark) => mark.index === index - 1);
+    if (replacing !== undefined && !this.#isOnPath(replacing)) this.#replaceBy(replacing);
+    if (index > this.#last + 1) return `entry ${index} follows entry ${this.#last}`;
     this.#last = index;
     return undefined;
   }
 
-  #accept({ mark, followed }: PendingMark): void {
+  #accept(mark: SnapshotMark): void {
     this.marks.push(mark);
-    const start = this.#start;
-    if (start !== undefined && mark.index < start.index) return;
+    if (!this.#isOnPath(mark)) this.#replaceBy(mark);
+    else if (this.#startMoves) this.#dropThrough(mark);
+  }
+
+  /** What lies before the start is not kept, and taken to be right: it was committed. */
+  #isOnPath(mark: SnapshotMark): boolean {
+    if (mark.index > this.#last) return false;
     const term = this.#termAt(mark.index);
-    const onPath = term === mark.term || (term === undefined && start?.index === mark.index);
-    if (!onPath && !followed) this.#replaceBy(mark);
-    else if (this.#from === undefined || !onPath) this.#dropThrough(mark);
-    if (this.#last === undefined || this.#last < mark.index) this.#last = mark.index;
+    return term === undefined || term === mark.term;
   }
 
   #replaceBy(mark: SnapshotMark): void {
-    if (this.#start !== undefined && mark.index < this.#start.index) return;
+    this.#last = mark.index;
+    if (mark.index < this.#start.index) return;
     this.entries = [];
     this.#start = { index: mark.index, term: mark.term };
-    this.#last = mark.index;
+    this.#startProvisional = false;
   }
 
   #dropThrough(mark: SnapshotMark): void {
-    const count = mark.index - (this.#start?.index ?? mark.index);
+    const count = mark.index - this.#start.index;
+    if (count < 0) return;
     if (count > 0) this.entries = this.entries.slice(count);
     this.#start = { index: mark.index, term: mark.term };
+    this.#startProvisional = false;
   }
 
   #termAt(index: number): number | undefined {
     const start = this.#start;
-    if (start === undefined) return undefined;
     return index === start.index ? start.term : this.entries[index - start.index - 1]?.term;
   }
 }

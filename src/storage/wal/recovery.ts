@@ -36,7 +36,8 @@ export function listSegments(fs: FileSystem, dir: string): SegmentName[] {
   segments.sort((a, b) => a.seq - b.seq);
   for (let i = 1; i < segments.length; i++) {
     const [before, after] = [segments[i - 1] as SegmentName, segments[i] as SegmentName];
-    if (after.seq !== before.seq + 1 || after.index < before.index) {
+    // The indexes need not go up: the last entries before a cut may have replaced a longer tail.
+    if (after.seq !== before.seq + 1) {
       throw new WalError(`WAL files are missing in ${dir}: ${after.name} comes after ${before.name}`);
     }
   }
@@ -56,7 +57,7 @@ export function readWal(fs: FileSystem, dir: string, from: number | undefined): 
   if (first === -1) {
     throw new WalError(`WAL files in ${dir} begin at index ${segments[0]?.index}, after index ${from}`);
   }
-  const reading = new Reading(from);
+  const reading = new Reading(from, (segments[first] as SegmentName).index);
   for (let i = first; i < segments.length; i++) {
     reading.readSegment(fs, `${dir}/${(segments[i] as SegmentName).name}`, i === segments.length - 1);
   }
@@ -77,9 +78,9 @@ class Reading {
   #endOffset = 0;
   #torn = false;
 
-  constructor(from: number | undefined) {
+  constructor(from: number | undefined, firstIndex: number) {
     this.#from = from;
-    this.#log = new LogAssembler(from);
+    this.#log = new LogAssembler(from, firstIndex);
   }
 
   readSegment(fs: FileSystem, path: string, isLast: boolean): void {
@@ -117,7 +118,8 @@ class Reading {
     }
     return {
       metadata: must(this.#metadata, 'WAL metadata'),
-      hardState,
+      // A state machine at `start` has applied it, so it is committed, even if the record that says so was not written.
+      hardState: { ...hardState, commit: Math.max(hardState.commit, start.index) },
       start,
       entries,
       marks,

@@ -110,9 +110,10 @@ export class Wal implements DurableLog {
 
   markSnapshot(mark: SnapshotMarkInit, done: LogDone): void {
     if (!this.#accepts()) return this.#refuse(done);
-    // The state goes first: a mark beyond the commit index does not count when the log is read.
+    // The state goes first: a mark counts once the commit index has reached it.
     this.#encode(NO_ENTRIES);
     this.#record(RecordType.snapshot, encodeSnapshot(mark));
+    if (mark.index > this.#hardState.commit) this.#commitMark(mark);
     this.#lastIndex = Math.max(this.#lastIndex, mark.index);
     this.#dones.push((error) => {
       if (error === undefined) this.#markIndex = Math.max(this.#markIndex ?? 0, mark.index);
@@ -176,6 +177,17 @@ export class Wal implements DurableLog {
     const before = this.#encoder.length;
     this.#encoder.record(type, data);
     this.#position += this.#encoder.length - before;
+  }
+
+  /**
+   * A snapshot from the leader, ahead of the log. It has to count before the entries that follow it are written: otherwise a
+   * crash in between would leave them behind entries that the snapshot replaced.
+   */
+  #commitMark(mark: SnapshotMarkInit): void {
+    const { term, vote } = this.#hardState;
+    const newTerm = mark.term > term;
+    this.#hardState = { term: newTerm ? mark.term : term, vote: newTerm ? 0n : vote, commit: mark.index };
+    this.#record(RecordType.state, encodeHardState(this.#hardState));
   }
 
   /** What is encoded from here on goes into a new file. */

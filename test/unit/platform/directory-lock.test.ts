@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { DirectoryInUseError, LOCK_FILE, lockDirectory } from '../../../src/platform/directory-lock.ts';
+
+const MODULE = new URL('../../../src/platform/directory-lock.ts', import.meta.url).href;
+const HOLDER = `
+  const { lockDirectory } = await import(process.argv[1]);
+  lockDirectory(process.argv[2]);
+  console.log('locked');
+  setInterval(() => {}, 1000);
+`;
+
+let dir: string;
+const holders: ChildProcess[] = [];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'quorate-lock-'));
+});
+afterEach(() => {
+  for (const holder of holders.splice(0)) holder.kill('SIGKILL');
+  rmSync(dir, { recursive: true });
+});
+
+async function startHolder(): Promise<ChildProcess> {
+  const args = ['--input-type=module', '-e', HOLDER, MODULE, dir];
+  const holder = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  holders.push(holder);
+  const [chunk] = (await once(holder.stdout, 'data')) as [Buffer];
+  expect(chunk.toString()).toBe('locked\n');
+  return holder;
+}
+
+test('a directory held by another process is refused, until that process is killed', async () => {
+  const holder = await startHolder();
+  expect(() => lockDirectory(dir)).toThrow(DirectoryInUseError);
+  expect(() => lockDirectory(dir)).toThrow(`data directory ${dir} is in use by another process`);
+  const exited = once(holder, 'exit');
+  holder.kill('SIGKILL');
+  await exited;
+  lockDirectory(dir).release();
+});
+
+test('the same process cannot hold a directory twice, and can again after a release', () => {
+  const lock = lockDirectory(dir);
+  expect(() => lockDirectory(dir)).toThrow(DirectoryInUseError);
+  lock.release();
+  lock.release();
+  lockDirectory(dir).release();
+});
+
+test('nothing appears or vanishes beside the lock file, which stays empty', () => {
+  const lock = lockDirectory(dir);
+  expect(readdirSync(dir)).toEqual([LOCK_FILE]);
+  expect(statSync(join(dir, LOCK_FILE)).size).toBe(0);
+  lock.release();
+  expect(readdirSync(dir)).toEqual([LOCK_FILE]);
+});
+
+test('directories do not disturb each other', () => {
+  const other = join(dir, 'other');
+  mkdirSync(other);
+  const [one, two] = [lockDirectory(dir), lockDirectory(other)];
+  one.release();
+  expect(() => lockDirectory(other)).toThrow(DirectoryInUseError);
+  two.release();
+});
+
+test('a directory that cannot hold a lock file is named in the error', () => {
+  expect(() => lockDirectory(join(dir, 'none'))).toThrow(`cannot lock data directory ${join(dir, 'none')}`);
+});
