@@ -73,6 +73,11 @@ export class WriteBuffer implements Reader {
     return this.#flushes;
   }
 
+  /** How many layers a read may have to look at. */
+  get layerCount(): number {
+    return this.#reader.layers.length;
+  }
+
   /** The snapshots not released yet, oldest first. Each holds pages of the backend back: see Snapshot.age. */
   pins(): IterableIterator<Snapshot> {
     return this.#pins.values();
