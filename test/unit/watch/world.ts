@@ -32,6 +32,8 @@ export class MemoryHistory implements WatchHistory {
   reads = 0;
   kvReads = 0;
   readonly #versions = new Map<string, Version[]>();
+  /** The key written at a revision, as in #versions. */
+  readonly #keyAt = new Map<string, string>();
 
   /** Applies one transaction; returns its events. One that changes nothing has none and takes no revision. */
   apply(writes: readonly Write[]): WatchEvent[] {
@@ -56,6 +58,7 @@ export class MemoryHistory implements WatchHistory {
     const createRevision = value === undefined ? 0 : (old?.createRevision ?? main);
     const version = value === undefined ? 0 : (old?.version ?? 0) + 1;
     const kv = encodeKeyValue({ key, createRevision, modRevision: main, version, value: bytes(value ?? '') });
+    this.#keyAt.set(`${main}.${sub}`, toBinaryString(key));
     versions.push({ main, sub, kv, deleted: value === undefined });
     const type = value === undefined ? 1 : 0;
     return { type, key, main, sub, kv, createRevision, prevMain: live?.main ?? 0, prevSub: live?.sub ?? 0 };
@@ -89,9 +92,8 @@ export class MemoryHistory implements WatchHistory {
 
   kvAt(main: number, sub: number): Uint8Array | undefined {
     this.kvReads++;
-    const key = this.events.find((event) => event.main === main && event.sub === sub)?.key;
-    const versions = key === undefined ? undefined : this.#versions.get(toBinaryString(key));
-    const at = versions?.findIndex((version) => version.main === main) ?? -1;
+    const versions = this.#versions.get(this.#keyAt.get(`${main}.${sub}`) ?? '');
+    const at = versions?.findLastIndex((version) => version.main === main) ?? -1;
     if (versions === undefined || at < 0) throw new Error(`kvAt(${main}, ${sub}) was never written`);
     const next = versions[at + 1];
     if (next !== undefined && next.main <= this.compactRev) throw new Error(`kvAt(${main}, ${sub}) is compacted`);
