@@ -27,7 +27,7 @@ interface Round {
   readonly number: number;
   /** What takes part has every event below it once served. */
   readonly to: number;
-  /** Those with `round` still equal to `number` wait to be served from `at` on. */
+  /** By position. Those with `round` still equal to `number` wait to be served, from `at` on. */
   readonly watchers: readonly Watcher[];
   at: number;
   readonly groups: readonly RangeGroup[];
@@ -108,6 +108,7 @@ export class CatchUp {
       watcher.round = this.#rounds;
       watchers.push(watcher);
     }
+    watchers.sort(byPosition);
     this.#round = { number: this.#rounds, to, watchers, at: 0, groups };
     return 1 + chunk.events.length + Math.floor(catchingUp.size / WATCHERS_SEEN_PER_UNIT);
   }
@@ -179,4 +180,8 @@ export class CatchUp {
     }
     return start;
   }
+}
+
+function byPosition(a: Watcher, b: Watcher): number {
+  return a.nextRev - b.nextRev;
 }

@@ -26,8 +26,12 @@ export class Matched {
   readonly #encoder: ResponseEncoder;
   readonly #responseBytesMax: number;
   readonly #lastHeaderRev: number | undefined;
-  /** By first event and variant. */
-  readonly #parts = new Map<number, readonly Part[]>();
+  /**
+   * Parts that begin with event `#first`, by variant. Those of one beginning only, so that watchers at many positions do not
+   * have as many copies of history kept for them: callers come in the order of their positions.
+   */
+  readonly #parts: (readonly Part[] | undefined)[] = [];
+  #first = 0;
 
   /**
    * A response with `responseBytesMax` bytes of events takes no more revisions, one revision goes into it whole in any case.
@@ -42,10 +46,11 @@ export class Matched {
   /** What the watcher is to get: the events from its nextRev on that pass its filters. */
   partsFor(watcher: Watcher): readonly Part[] {
     const first = this.#firstFrom(watcher.nextRev);
-    const name = first * 8 + watcher.variant;
-    let parts = this.#parts.get(name);
-    if (parts === undefined) this.#parts.set(name, (parts = this.#make(first, watcher.variant)));
-    return parts;
+    if (first !== this.#first) {
+      this.#first = first;
+      this.#parts.length = 0;
+    }
+    return (this.#parts[watcher.variant] ??= this.#make(first, watcher.variant));
   }
 
   #firstFrom(rev: number): number {
