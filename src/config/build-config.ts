@@ -147,12 +147,13 @@ function positiveOr(value: number, otherwise: number): number {
 function warningsOf(values: OptionValues, config: ServerConfig): ConfigWarning[] {
   const warnings: ConfigWarning[] = [];
   for (const [name, { alias, text }] of values.settings()) {
-    const { support, type } = specOf(name);
+    const { support, type, secret } = specOf(name);
     if (alias !== name) {
       warnings.push({ message: 'deprecated flag', fields: { flag: `--${alias}`, use: `--${name}` } });
     }
     if (support === 'noEffect' && type !== 'ignored' && differsFromDefault(values, name)) {
-      warnings.push({ message: 'flag has no effect', fields: { flag: `--${alias}`, value: text } });
+      const value = secret === true ? {} : { value: text };
+      warnings.push({ message: 'flag has no effect', fields: { flag: `--${alias}`, ...value } });
     }
   }
   for (const gate of gatesWithoutEffect(config.featureGates)) {

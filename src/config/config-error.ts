@@ -5,7 +5,7 @@ export class ConfigError extends Error {
   readonly exitCode: number;
 
   constructor(line: string, exitCode = 1) {
-    super(line);
+    super(line.replaceAll(/\s*[\r\n]+\s*/g, ' '));
     this.exitCode = exitCode;
   }
 }

@@ -23,8 +23,9 @@ const USAGE = `Usage:
   quorate -h | --help
     Show this text.
 
-Every flag can also be set by an environment variable: ETCD_ and its name in upper case, with _ for -. With a configuration
-file (--config-file, YAML or JSON), all other flags and variables are ignored.
+Every flag can also be set by an environment variable: ETCD_ and its name in upper case, with _
+for -. With a configuration file (--config-file, YAML or JSON), all other flags and variables are
+ignored. docs/flags.md lists every flag, those of earlier releases too.
 `;
 
 export function helpText(): string {

@@ -3,7 +3,7 @@ import type { InitialMember } from '../server/bootstrap.ts';
 import { ConfigError, invalidValue } from './config-error.ts';
 import type { OptionValues } from './option-values.ts';
 import { specOf } from './options.ts';
-import { parseUrlList, type UrlAddress, UrlProblem } from './url-address.ts';
+import { parseUrlAddress, type UrlAddress, UrlProblem } from './url-address.ts';
 
 const DEFAULT_NAME = specOf('name').default;
 const DEFAULT_CLUSTER = specOf('initial-cluster').default;
@@ -45,12 +45,10 @@ export function parseInitialCluster(text: string): InitialMember[] {
 
 function peerUrl(url: string, item: string, text: string): string {
   try {
-    const [address, ...more] = parseUrlList(url);
-    if (address !== undefined && more.length === 0) return address.text;
-    throw new UrlProblem('the URL is missing; members are written as name=url');
+    return parseUrlAddress(url).text;
   } catch (error) {
     if (!(error instanceof UrlProblem)) throw error;
-    throw invalid(text, `${JSON.stringify(item)}: ${error.message}`);
+    throw invalid(text, `${JSON.stringify(item)} is not name=url: ${error.message}`);
   }
 }
 

@@ -3,17 +3,21 @@ import { type ConfigError, invalidValue } from './config-error.ts';
 import type { OptionValues } from './option-values.ts';
 import type { LogConfig, LogFormat, LogLevel } from './server-config.ts';
 
-const LEVELS: Readonly<Record<string, LogLevel>> = {
-  '': 'info',
-  debug: 'debug',
-  info: 'info',
-  warn: 'warn',
-  error: 'error',
-  dpanic: 'panic',
-  panic: 'panic',
-  fatal: 'fatal',
-};
-const FORMATS: Readonly<Record<string, LogFormat>> = { '': 'json', json: 'json', console: 'console' };
+const LEVELS: ReadonlyMap<string, LogLevel> = new Map([
+  ['', 'info'],
+  ['debug', 'debug'],
+  ['info', 'info'],
+  ['warn', 'warn'],
+  ['error', 'error'],
+  ['dpanic', 'panic'],
+  ['panic', 'panic'],
+  ['fatal', 'fatal'],
+]);
+const FORMATS: ReadonlyMap<string, LogFormat> = new Map([
+  ['', 'json'],
+  ['json', 'json'],
+  ['console', 'console'],
+]);
 /** Stands for stderr: there is no journal to write to. */
 const DEFAULT_OUTPUT = 'default';
 
@@ -25,8 +29,9 @@ export function readLogConfig(values: OptionValues): LogConfig {
   const format = values.get('log-format');
   return {
     level:
-      LEVELS[level.toLowerCase()] ?? raise('log-level', level, 'it must be debug, info, warn, error, panic or fatal'),
-    format: FORMATS[format] ?? raise('log-format', format, 'it must be json or console'),
+      LEVELS.get(level.toLowerCase()) ??
+      raise('log-level', level, 'it must be debug, info, warn, error, panic or fatal'),
+    format: FORMATS.get(format) ?? raise('log-format', format, 'it must be json or console'),
     outputs: outputs(values),
   };
 }

@@ -32,6 +32,8 @@ export interface OptionSpec {
   readonly former?: readonly string[];
   /** Where a configuration file holds it, when not under its own name; null: nowhere. */
   readonly fileKey?: string | null;
+  /** Its value is never shown. */
+  readonly secret?: true;
   /** A list that a file nevertheless writes as comma-separated text. */
   readonly fileText?: true;
 }

@@ -70,16 +70,17 @@ function parseTcp(scheme: string, rest: string): TcpAddress {
 /** Comma-separated URLs, sorted, each once; none for an empty text. Throws UrlProblem. */
 export function parseUrlList(text: string): UrlAddress[] {
   if (text === '') return [];
-  const byText = new Map(text.split(',').map((item) => parseOne(item)));
+  const items = text.split(',');
+  const parse = items.length === 1 ? parseUrlAddress : parseItem;
+  const byText = new Map(items.map(parse).map((address) => [address.text, address]));
   return [...byText.values()].sort((a, b) => (a.text < b.text ? -1 : 1));
 }
 
-function parseOne(item: string): [string, UrlAddress] {
+/** An error says which one of several it is. */
+function parseItem(item: string): UrlAddress {
   try {
-    const address = parseUrlAddress(item);
-    return [address.text, address];
+    return parseUrlAddress(item);
   } catch (error) {
-    // In a list, say which one.
     if (error instanceof UrlProblem) throw new UrlProblem(`${JSON.stringify(item.trim())}: ${error.message}`);
     throw error;
   }
