@@ -50,7 +50,7 @@ export function encode(type: protobuf.Type, message: Plain): Buffer {
 }
 
 export function decode(type: protobuf.Type, bytes: Uint8Array): Plain {
-  return fromMessage(type, type.decode(bytes) as unknown as Plain);
+  return fromMessage(type, type.decode(bytes));
 }
 
 function toWireObject(type: protobuf.Type, message: Plain): Plain {
