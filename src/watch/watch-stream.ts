@@ -54,7 +54,7 @@ export class WatchStream {
     this.#authorize = authorize;
   }
 
-  /** Live watchers. */
+  /** Watchers whose id is taken. */
   get size(): number {
     return this.#watchers.size;
   }
@@ -99,9 +99,9 @@ export class WatchStream {
     this.#send(response);
   }
 
-  /** For the hub: what the watcher needs next is compacted away. */
+  /** For the hub: what the watcher needs next is compacted away. Its id stays taken until the client cancels it, too. */
   cancelCompacted(watcher: Watcher): void {
-    this.#remove(watcher);
+    this.#host.registry.toCompacted(watcher);
     this.#send(this.#host.encoder.compacted(watcher.id, this.#host.history.compactRev));
   }
 
@@ -147,9 +147,9 @@ export class WatchStream {
 
   /** Why the watch can not be, if it can not. */
   #refusal(key: Uint8Array, request: WatchCreateRequest): string | undefined {
+    if (request.startRevision < 0) return 'etcdserver: mvcc: required revision has been compacted';
     const end = endOf(request.rangeEnd);
     if (end !== undefined && end.length > 0 && compareBytes(key, end) >= 0) return 'mvcc: watcher range is empty';
-    if (request.startRevision < 0) return 'etcdserver: mvcc: required revision has been compacted';
     if (this.#watchers.has(request.watchId) && request.watchId !== 0n) {
       return 'mvcc: duplicate watch ID provided on the WatchStream';
     }
@@ -165,11 +165,12 @@ export class WatchStream {
   #cancel(id: bigint): void {
     const watcher = this.#watchers.get(id);
     if (watcher === undefined) return;
-    this.#remove(watcher);
+    this.#host.registry.close(watcher);
+    this.#watchers.delete(id);
     this.#send(this.#host.encoder.canceled(id, this.#host.currentRev));
   }
 
-  /** Answered only if every watcher has everything up to now; else the client asks again. */
+  /** Answered only if every watcher has everything up to now; a compacted one never has. Else the client asks again. */
   #progress(): void {
     const { currentRev, encoder } = this.#host;
     if (this.#watchers.size === 0 || this.#full) return;
@@ -177,11 +178,6 @@ export class WatchStream {
       if (watcher.state !== 'synced' || currentRev < watcher.startRev) return;
     }
     this.#send(encoder.progress(NO_WATCH_ID, currentRev));
-  }
-
-  #remove(watcher: Watcher): void {
-    this.#host.registry.close(watcher);
-    this.#watchers.delete(watcher.id);
   }
 
   #send(response: Uint8Array): void {

@@ -4,17 +4,18 @@ import type { Watcher, WatcherState } from './watcher.ts';
 
 /**
  * Where every watcher stands. A watcher is in exactly one place: the index of the synced, the index and set of those
- * catching up, the stalled set of its stream, or none (closed).
+ * catching up, the stalled set of its stream, or nowhere (compacted, closed).
  */
 export class WatcherRegistry {
   readonly synced = new RangeIndex();
   readonly catchingUpIndex = new RangeIndex();
   readonly catchingUp = new Set<Watcher>();
   #stalled = 0;
+  #compacted = 0;
 
-  /** Live watchers. */
+  /** Watchers that are not closed. */
   get size(): number {
-    return this.synced.watchers + this.catchingUp.size + this.#stalled;
+    return this.synced.watchers + this.catchingUp.size + this.#stalled + this.#compacted;
   }
 
   /** Watchers that wait for events they should have. */
@@ -48,6 +49,12 @@ export class WatcherRegistry {
     this.#stalled++;
   }
 
+  toCompacted(watcher: Watcher): void {
+    this.#leave(watcher);
+    this.#enter(watcher, 'compacted');
+    this.#compacted++;
+  }
+
   close(watcher: Watcher): void {
     this.#leave(watcher);
     this.#enter(watcher, 'closed');
@@ -66,6 +73,6 @@ export class WatcherRegistry {
     } else if (watcher.state === 'stalled') {
       watcher.stream.stalled.delete(watcher);
       this.#stalled--;
-    }
+    } else if (watcher.state === 'compacted') this.#compacted--;
   }
 }

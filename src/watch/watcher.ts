@@ -5,9 +5,10 @@ import type { WatchStream } from './watch-stream.ts';
  * synced: has every event up to the current revision that it asked for; gets new ones as they are applied.
  * catchingUp: is given events from history.
  * stalled: its stream is over its limit; waits, outside of every index, until the stream has drained.
+ * compacted: was told that its next event is gone; gets nothing any more, but keeps its id until the client cancels it.
  * closed: gets nothing any more.
  */
-export type WatcherState = 'synced' | 'catchingUp' | 'stalled' | 'closed';
+export type WatcherState = 'synced' | 'catchingUp' | 'stalled' | 'compacted' | 'closed';
 
 /** Bits of a watcher's variant: watchers of one group with the same variant get the same events in the same bytes. */
 export const NO_PUT = 1;

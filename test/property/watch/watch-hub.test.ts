@@ -49,6 +49,8 @@ interface ModelWatcher {
   /** Whether it ever depended on history. */
   mayLag: boolean;
   eventsSinceTick: boolean;
+  /** A compaction has overtaken it. */
+  compacted: boolean;
 }
 
 interface ModelStream extends TestStream {
@@ -183,18 +185,18 @@ class Run {
       wanted.push(`${id} created @${currentRev} `);
       const fromNow = request.startRevision === 0 || request.startRevision > currentRev;
       const firstRev = fromNow ? Math.max(request.startRevision, currentRev + 1) : request.startRevision;
-      if (firstRev < compactRev) wanted.push(`${id} canceled @0 compact=${compactRev} `);
-      else {
-        const at = this.world.history.events.findIndex((event) => event.main >= firstRev);
-        stream.watchers.set(id, {
-          request,
-          key: key === '' ? bytes('\0') : request.key,
-          firstRev,
-          at: at < 0 ? this.world.history.events.length : at,
-          mayLag: !fromNow || stream.stream.full,
-          eventsSinceTick: false,
-        });
-      }
+      const compacted = firstRev < compactRev;
+      if (compacted) wanted.push(`${id} canceled @0 compact=${compactRev} `);
+      const at = this.world.history.events.findIndex((event) => event.main >= firstRev);
+      stream.watchers.set(id, {
+        request,
+        key: key === '' ? bytes('\0') : request.key,
+        firstRev,
+        at: at < 0 ? this.world.history.events.length : at,
+        mayLag: !fromNow || stream.stream.full,
+        eventsSinceTick: false,
+        compacted,
+      });
     }
     stream.stream.request({ createRequest: request, cancelRequest: undefined, progressRequest: undefined });
     this.expectControls(stream, wanted);
@@ -202,10 +204,10 @@ class Run {
 
   refusal(stream: ModelStream, { key, rangeEnd, startRevision, watchId }: WatchCreateRequest): string | undefined {
     if (this.denied && key[0] === 99) return 'denied';
+    if (startRevision < 0) return 'etcdserver: mvcc: required revision has been compacted';
     const from = key.length === 0 ? bytes('\0') : key;
     const open = rangeEnd.length === 0 || (rangeEnd.length === 1 && rangeEnd[0] === 0);
     if (!open && !inRange(from, from, rangeEnd)) return 'mvcc: watcher range is empty';
-    if (startRevision < 0) return 'etcdserver: mvcc: required revision has been compacted';
     const used = watchId !== 0n && stream.watchers.has(watchId);
     return used ? 'mvcc: duplicate watch ID provided on the WatchStream' : undefined;
   }
@@ -222,7 +224,7 @@ class Run {
     const known = [...stream.watchers.values()];
     const may =
       known.length > 0 &&
-      known.every((watcher) => this.currentRev >= watcher.request.startRevision && this.next(watcher) === undefined);
+      known.every((watcher) => this.currentRev >= watcher.request.startRevision && this.level(watcher));
     stream.progress();
     if (stream.controls.length === 0) {
       check(!(must && may), 'a progress request was not answered');
@@ -246,7 +248,7 @@ class Run {
       for (const [id, watcher] of stream.watchers) {
         if (!watcher.request.progressNotify) continue;
         const may = !watcher.eventsSinceTick && this.currentRev >= watcher.request.startRevision;
-        if (may && this.next(watcher) === undefined) due.push(`${id} @${this.currentRev} `);
+        if (may && this.level(watcher)) due.push(`${id} @${this.currentRev} `);
       }
       return due;
     });
@@ -289,6 +291,11 @@ class Run {
     return undefined;
   }
 
+  /** Whether it has everything up to now. */
+  level(watcher: ModelWatcher): boolean {
+    return !watcher.compacted && this.next(watcher) === undefined;
+  }
+
   judge(stream: ModelStream, response: WatchResponse): void {
     if (response.events.length > 0) {
       this.judgeEvents(stream, response);
@@ -296,14 +303,14 @@ class Run {
     }
     check(stream.fragments === undefined, 'a response came between fragments');
     const watcher = stream.watchers.get(response.watchId);
-    if (response.compactRevision !== 0 && watcher !== undefined && !response.created) {
+    if (response.compactRevision !== 0 && watcher !== undefined && !watcher.compacted) {
       check(
         describeResponse(response) === `${response.watchId} canceled @0 compact=${this.world.history.compactRev} `,
         'compacted',
       );
       check(watcher.mayLag, 'a watcher that never lagged was cancelled');
       check(watcher.firstRev < response.compactRevision, 'a watcher was cancelled that could still be served');
-      stream.watchers.delete(response.watchId);
+      watcher.compacted = true;
       this.compacted++;
       return;
     }
@@ -312,7 +319,7 @@ class Run {
 
   judgeEvents(stream: ModelStream, response: WatchResponse): void {
     const watcher = stream.watchers.get(response.watchId);
-    check(watcher !== undefined, `events for watcher ${response.watchId}, which is not there`);
+    check(watcher?.compacted === false, `events for watcher ${response.watchId}, which is not there`);
     const { created, canceled, compactRevision, cancelReason, fragment, header } = response;
     check(!created && !canceled && compactRevision === 0 && cancelReason === '', 'more than events');
     check(stream.fragments === undefined || stream.fragments === response.watchId, 'a response came between fragments');
@@ -367,8 +374,9 @@ class Run {
       check(round < 10_000, 'stalled watchers never catch up');
     }
     for (const stream of this.streams) {
-      for (const [id, watcher] of stream.watchers)
-        check(this.next(watcher) === undefined, `watcher ${id} misses events`);
+      for (const [id, watcher] of stream.watchers) {
+        check(watcher.compacted || this.level(watcher), `watcher ${id} misses events`);
+      }
       stream.drain();
       this.requestProgress(stream, true);
       stream.drain();

@@ -59,6 +59,7 @@ describe('WatchStream, creating', () => {
     expect(stream.create({ k: 'a', startRevision: -1 }).map(brief)).toEqual([
       { ...REFUSED, '@': 2, cancelReason: past },
     ]);
+    expect(stream.create({ k: 'b', end: 'a', startRevision: -1 })[0]).toMatchObject({ cancelReason: past });
     const used = 'mvcc: duplicate watch ID provided on the WatchStream';
     expect(stream.create({ k: 'a', watchId: 7n }).map(brief)).toEqual([{ ...REFUSED, '@': 2, cancelReason: used }]);
     world.put('a');
@@ -94,10 +95,25 @@ describe('WatchStream, creating', () => {
       { watchId: 0n, created: true, '@': 10 },
       { watchId: 0n, canceled: true, compactRevision: 5, '@': 0 },
     ]);
-    expect(stream.stream.size).toBe(0);
     stream.create({ k: 'a', startRevision: 5 });
     world.settle();
     expect(brief(stream.sink.take().at(-1)!)).toEqual({ watchId: 1n, '@': 10, events: 6 });
+  });
+
+  it('keeps the id of a compacted watch taken, and progress unanswered, until the client cancels it', () => {
+    const world = new World();
+    for (let i = 0; i < 9; i++) world.put('a');
+    world.history.compact(5);
+    const stream = world.open();
+    stream.create({ k: 'z' });
+    stream.create({ k: 'a', startRevision: 4, watchId: 6n });
+    world.put('a');
+    expect(stream.create({ k: 'a', watchId: 6n })[0]).toMatchObject({ watchId: -1n, canceled: true });
+    expect(stream.progress()).toEqual([]);
+    expect(stream.cancel(6n).map(brief)).toEqual([{ watchId: 6n, canceled: true, '@': 11 }]);
+    expect(stream.cancel(6n)).toEqual([]);
+    expect(stream.progress().map(brief)).toEqual([{ watchId: -1n, '@': 11 }]);
+    expect(stream.create({ k: 'a', watchId: 6n })[0]).toMatchObject({ watchId: 6n, canceled: false });
   });
 
   it('starts in the future when asked to', () => {
