@@ -363,6 +363,10 @@ class MemoryFile implements File {
 
   write(bytes: Uint8Array, position: number): void {
     this.#usable(true);
+    this.#write(bytes, position);
+  }
+
+  #write(bytes: Uint8Array, position: number): void {
     if (!this.#disk.step()) {
       this.#inode.write(bytes.subarray(0, wholeSectors(position, this.#disk.random.below(bytes.length + 1))), position);
       this.#disk.lose();
@@ -400,16 +404,22 @@ class MemoryFile implements File {
   writeDurableAsync(bytes: Uint8Array, position: number, done: IoDone): void {
     this.#usable(true);
     const before = bytes.slice();
-    let problem: Error | undefined;
-    try {
-      this.write(bytes, position);
-    } catch (error) {
-      if (error instanceof PowerLoss) throw error;
-      problem = error as Error;
-    }
+    let outcome: Error | 'written' | undefined;
+    const write = (): void => {
+      try {
+        this.#write(bytes, position);
+        outcome = 'written';
+      } catch (error) {
+        if (error instanceof PowerLoss) throw error;
+        outcome = error as Error;
+      }
+    };
+    // The bytes may get there at any time until the end.
+    if (this.#disk.random.below(2) === 0) write();
     this.#disk.syncLater(() => {
-      if (problem !== undefined) throw problem;
       if (Buffer.compare(before, bytes) !== 0) throw new Error('bytes changed while they were being written');
+      if (outcome === undefined) write();
+      if (outcome instanceof Error) throw outcome;
       this.#inode.sync(position, position + bytes.length);
     }, done);
   }

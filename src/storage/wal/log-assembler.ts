@@ -47,6 +47,11 @@ export class LogAssembler {
     return this.#start;
   }
 
+  /** Whether the start is one that a restart can begin from: given, or a mark. */
+  get hasStart(): boolean {
+    return !this.#startProvisional;
+  }
+
   get lastIndex(): number {
     return this.#last;
   }
@@ -97,7 +102,10 @@ export class LogAssembler {
     if (index === 0) return 'entry with index 0';
     // An entry that follows a mark, but not the entry that the log has there, shows that the mark has replaced the log.
     const replacing = this.#pending.findLast((mark) => mark.index === index - 1);
-    if (replacing !== undefined && !this.#isOnPath(replacing)) this.#replaceBy(replacing);
+    if (replacing !== undefined && !this.#isOnPath(replacing)) {
+      this.#pending = this.#pending.filter((mark) => mark !== replacing);
+      this.#accept(replacing);
+    }
     if (index > this.#last + 1) return `entry ${index} follows entry ${this.#last}`;
     this.#last = index;
     return undefined;

@@ -71,7 +71,6 @@ export function segmentOf(segments: readonly SegmentName[], index: number): numb
 
 class Reading {
   readonly #log: LogAssembler;
-  readonly #from: number | undefined;
   #metadataBytes: Uint8Array | undefined;
   #metadata: Metadata | undefined;
   #crc: number | undefined;
@@ -79,7 +78,6 @@ class Reading {
   #torn = false;
 
   constructor(from: number | undefined, firstIndex: number) {
-    this.#from = from;
     this.#log = new LogAssembler(from, firstIndex);
   }
 
@@ -112,8 +110,7 @@ class Reading {
     if (lastIndex < start.index) {
       throw new WalError(`WAL in ${dir} ends at index ${lastIndex}, before the stored state's index ${start.index}`);
     }
-    const atMark = marks.some((mark) => mark.index === start.index);
-    if (this.#from === undefined && !atMark) {
+    if (!this.#log.hasStart) {
       throw new WalError(`WAL in ${dir} begins at index ${start.index} and has no snapshot mark to start from`);
     }
     return {
