@@ -200,6 +200,7 @@ export class RaftLog {
 
   /** `index` is durable, given that what was offered after it may not be. */
   setDurable(index: number): void {
+    if (index < this.#snapshot.index) return; // of a log that a snapshot is about to replace
     this.#durable = Math.min(index, this.#offeredToPersist);
   }
 

@@ -156,7 +156,7 @@ export class RaftState {
   send(message: Message): void {
     if (message.from === NONE) message.from = this.id;
     if (message.term === 0 && !isForwardedRequest(message.type)) message.term = this.term;
-    if (this.#promisesStorage(message.type)) this.messagesAfterAppend.push(message);
+    if (this.#promisesStorage(message)) this.messagesAfterAppend.push(message);
     else this.messages.push(message);
   }
 
@@ -201,15 +201,16 @@ export class RaftState {
   }
 
   /**
-   * A vote request states where the log ends and follows a vote for oneself; if a crash undid either, the votes it
-   * brings could elect a member that lacks committed entries. A leader's messages use its term, which must not be given
-   * out twice.
+   * A granted vote and an accepted entry must survive a crash; a refusal promises nothing. A vote request states where
+   * the log ends and follows a vote for oneself; if a crash undid either, the votes it brings could elect a member that
+   * lacks committed entries. A leader's messages use its term, which must not be given out twice.
    */
-  #promisesStorage(type: number): boolean {
-    switch (type) {
+  #promisesStorage(message: Message): boolean {
+    switch (message.type) {
       case MessageType.MsgAppResp:
-      case MessageType.MsgVote:
       case MessageType.MsgVoteResp:
+        return !message.reject;
+      case MessageType.MsgVote:
         return true;
       default:
         return this.role === 'leader' && this.durability.term < this.term;
