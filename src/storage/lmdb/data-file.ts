@@ -43,6 +43,7 @@ export function openDataFile(options: DataFileOptions): Environment {
     return new Environment(options);
   }
   const environment = new Environment({ ...options, path: temporaryPath(path) });
+  environment.primeFreePages();
   installTemporary(path);
   syncDirectorySync(path);
   return environment;
@@ -97,6 +98,7 @@ function installCopy(options: DataFileOptions): RewrittenFile {
   let environment: Environment | undefined;
   try {
     environment = new Environment({ ...options, path: temporary });
+    environment.primeFreePages();
     installTemporary(options.path);
   } catch (error) {
     environment?.close();

@@ -109,6 +109,19 @@ export class Environment {
     }
   }
 
+  /**
+   * Makes the table of free pages non-empty, once, in a file that is new or newly copied. When it is empty and a commit
+   * frees some hundred pages, LMDB as the package has it reads from an empty page and crashes. Once it has a row it always
+   * will, since each commit adds one that only a later commit may take away.
+   */
+  primeFreePages(): void {
+    let table: NativeDbi | undefined;
+    this.#change(() => {
+      table = new native.Dbi(this.#env, DBI_CREATE, 'temporary', KEY_TYPE_BINARY);
+    });
+    this.#change(() => table?.drop());
+  }
+
   close(): void {
     assert(this.#activeTxns === 0, 'database file closed under open views', { activeTxns: this.#activeTxns });
     for (const txn of this.#idleTxns) txn.abort();
@@ -120,7 +133,7 @@ export class Environment {
     const native = {
       path: options.path,
       keyBytes: Buffer.from(keyBuffer.buffer),
-      maxDbs: STORED_TABLES.length,
+      maxDbs: STORED_TABLES.length + 1,
       maxReaders: READERS_MAX,
       mapSize: options.mapSizeBytes,
       permissionsMode: FILE_MODE,
@@ -135,11 +148,18 @@ export class Environment {
   }
 
   #openTables(): void {
-    this.#env.beginTxn(TXN_SYNCHRONOUS_COMMIT);
-    try {
+    this.#change(() => {
       for (const table of STORED_TABLES) {
         this.#tables.set(table, new native.Dbi(this.#env, DBI_CREATE, table, KEY_TYPE_BINARY));
       }
+    });
+  }
+
+  /** Runs `change` in a write transaction on this thread, and waits for the disk. */
+  #change(change: () => void): void {
+    this.#env.beginTxn(TXN_SYNCHRONOUS_COMMIT);
+    try {
+      change();
     } catch (error) {
       this.#env.abortTxn();
       throw error;

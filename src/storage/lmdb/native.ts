@@ -61,6 +61,8 @@ export interface NativeDbi {
   readonly address: number;
   readonly dbi: number;
   stat(): NativeStat;
+  /** Deletes it, in the write transaction of its environment. */
+  drop(): void;
 }
 
 /** A read transaction. */
