@@ -11,15 +11,22 @@ import type { Job } from '../ports/job.ts';
 import type { Cursor } from './backend.ts';
 import { histIsTombstone, histKey, histMain, histSameKey, histSub } from './key-index.ts';
 import { keyOf } from './key-value.ts';
+import type { CompactionHash } from './hash-kv.ts';
+import { RevisionHasher } from './revision-hasher.ts';
 import { FINISHED_COMPACT_REV, encodeMetaRevision } from './meta.ts';
 import { encodeRevision, revisionIsTombstone, revisionMain, revisionSub } from './revision.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 
-export interface CompactionRange {
+export interface CompactionPlan {
   /** The compaction that finished last, or -1: its own rows may hold tombstones that die only now. */
   readonly from: number;
   /** The revision to compact at. */
   readonly to: number;
+  /** Whether to hash the history in between before it is deleted. Only when all of it is still there. */
+  readonly hashes: boolean;
+  /** All is deleted. Called before the job's last step returns. */
+  readonly onFinished: (revision: number, hash: CompactionHash | undefined) => void;
+  readonly onClose: () => void;
 }
 
 interface DeadVersion {
@@ -30,28 +37,26 @@ interface DeadVersion {
 /** Its result is the revision compacted at. The deletes go through the write buffer, and count for its `bytes`. */
 export class CompactionJob implements Job<number> {
   readonly #buffer: WriteBuffer;
-  readonly #range: CompactionRange;
-  readonly #onFinished: (revision: number) => void;
-  readonly #onClose: () => void;
+  readonly #plan: CompactionPlan;
+  readonly #hasher: RevisionHasher | undefined;
   /** Every row of `rev` before this is done. */
   #position: Uint8Array;
   #finished = false;
 
-  constructor(
-    buffer: WriteBuffer,
-    range: CompactionRange,
-    onFinished: (revision: number) => void,
-    onClose: () => void,
-  ) {
+  constructor(buffer: WriteBuffer, plan: CompactionPlan) {
     this.#buffer = buffer;
-    this.#range = range;
-    this.#onFinished = onFinished;
-    this.#onClose = onClose;
-    this.#position = encodeRevision(Math.max(range.from, 0), 0);
+    this.#plan = plan;
+    this.#position = encodeRevision(Math.max(plan.from, 0), 0);
+    const { from: compactRevision, to: hashRevision } = plan;
+    if (plan.hashes) this.#hasher = new RevisionHasher({ hashRevision, compactRevision }, { tombstonesAreKept: true });
   }
 
   step(units: number): boolean {
     if (this.#finished) return true;
+    if (this.#hasher !== undefined && !this.#hasher.done) {
+      this.#hasher.work(this.#buffer, units);
+      return false;
+    }
     const dead: DeadVersion[] = [];
     const atEnd = this.#collect(units, dead);
     // Only now: a cursor is invalid once the buffer is written to.
@@ -65,11 +70,11 @@ export class CompactionJob implements Job<number> {
 
   result(): number {
     assert(this.#finished, 'result of an unfinished compaction');
-    return this.#range.to;
+    return this.#plan.to;
   }
 
   close(): void {
-    this.#onClose();
+    this.#plan.onClose();
   }
 
   /** Looks at up to `units` rows; true when there are no more. */
@@ -78,7 +83,7 @@ export class CompactionJob implements Job<number> {
     const history = this.#buffer.cursor('hist');
     let found = rows.seek(this.#position);
     for (let done = 0; done < units; done++) {
-      if (!found || revisionMain(rows.key) > this.#range.to) return true;
+      if (!found || revisionMain(rows.key) > this.#plan.to) return true;
       this.#position = successor(rows.key);
       this.#collectRow(rows.key, keyOf(rows.value), history, dead);
       found = rows.next();
@@ -89,7 +94,7 @@ export class CompactionJob implements Job<number> {
   #collectRow(revKey: Uint8Array, key: Uint8Array, history: Cursor, dead: DeadVersion[]): void {
     const main = revisionMain(revKey);
     const own = histKey(key, main, revisionSub(revKey));
-    if (revisionIsTombstone(revKey) && main < this.#range.to) dead.push({ revKey, histKey: own });
+    if (revisionIsTombstone(revKey) && main < this.#plan.to) dead.push({ revKey, histKey: own });
     if (!history.seek(successor(own))) return;
     const row = history.key;
     if (!histSameKey(row, own)) return;
@@ -99,7 +104,9 @@ export class CompactionJob implements Job<number> {
 
   #finish(): void {
     this.#finished = true;
-    this.#buffer.put('meta', FINISHED_COMPACT_REV, encodeMetaRevision(this.#range.to));
-    this.#onFinished(this.#range.to);
+    this.#buffer.put('meta', FINISHED_COMPACT_REV, encodeMetaRevision(this.#plan.to));
+    const { from: compactRevision, to: hashRevision } = this.#plan;
+    const hash = this.#hasher && { hash: this.#hasher.hash, hashRevision, compactRevision };
+    this.#plan.onFinished(this.#plan.to, hash);
   }
 }

@@ -9,7 +9,7 @@ import { CompactionJob } from './compaction.ts';
 import { CountIndex } from './count-index.ts';
 import { type MvccEvent, PREV_NONE, PREV_UNKNOWN } from './event.ts';
 import { type BackendHash, BackendHashJob } from './hash-backend.ts';
-import { type HashKv, HashKvJob } from './hash-kv.ts';
+import { type CompactionHash, type HashKv, HashKvJob } from './hash-kv.ts';
 import { type HistorySlice, readHistory } from './history.ts';
 import { type KeyVersion, decodeHist, histIsTombstone, histKey, histMain, histSameKey } from './key-index.ts';
 import { keysOfLease } from './lease-keys.ts';
@@ -31,6 +31,9 @@ const FIRST_REVISION = 1;
 /** Of a store never compacted: below 0, so that compacting at 0 is accepted once, as etcd does. */
 const NEVER_COMPACTED = -1;
 
+/** As many as etcd keeps. */
+const COMPACTION_HASHES_MAX = 10;
+
 const SUB_MAX = 0xffff_ffff;
 
 export class MvccStore implements RangeSource {
@@ -45,6 +48,9 @@ export class MvccStore implements RangeSource {
   #txn: WriteTxn | undefined;
   /** Whether a compaction job is under way: there is at most one. */
   #compacting = false;
+  /** Whether the history since the compaction before is whole: nothing of it was deleted by a compaction cut short. */
+  #hashesNextCompaction = false;
+  readonly #compactionHashes: CompactionHash[] = [];
 
   /** Opens the store that the buffer's backend holds; an empty backend is an empty store. */
   constructor(buffer: WriteBuffer) {
@@ -162,6 +168,7 @@ export class MvccStore implements RangeSource {
   compact(revision: number): void {
     if (revision <= this.#compactRev) throw etcdError('Compacted');
     if (revision > this.#currentRev) throw etcdError('FutureRev');
+    this.#hashesNextCompaction = this.#finishedCompactRev === this.#compactRev;
     this.#compactRev = revision;
     this.buffer.put('meta', SCHEDULED_COMPACT_REV, encodeMetaRevision(revision));
   }
@@ -174,21 +181,34 @@ export class MvccStore implements RangeSource {
   compactionJob(): Job<number> | undefined {
     if (this.#compacting || this.#finishedCompactRev === this.#compactRev) return undefined;
     this.#compacting = true;
-    return new CompactionJob(
-      this.buffer,
-      { from: this.#finishedCompactRev, to: this.#compactRev },
-      (revision) => {
+    const hashes = this.#hashesNextCompaction;
+    this.#hashesNextCompaction = false;
+    return new CompactionJob(this.buffer, {
+      from: this.#finishedCompactRev,
+      to: this.#compactRev,
+      hashes,
+      onFinished: (revision, hash) => {
         this.#finishedCompactRev = revision;
+        if (hash !== undefined) this.#compactionHashes.push(hash);
+        if (this.#compactionHashes.length > COMPACTION_HASHES_MAX) this.#compactionHashes.shift();
       },
-      () => {
+      onClose: () => {
         this.#compacting = false;
       },
-    );
+    });
   }
 
-  /** HashKV at a revision (0: the current one), in slices. Its first step throws Compacted or FutureRev. */
+  /** The hashes that the last compactions of this process made, oldest first, for members to compare. */
+  get compactionHashes(): readonly CompactionHash[] {
+    return this.#compactionHashes;
+  }
+
+  /**
+   * HashKV at a revision (0: the current one), in slices. Its first step throws Compacted or FutureRev. Asked for a revision
+   * that one of compactionHashes is of, the answer is that hash, with the compact revision of then; as etcd's is.
+   */
   hashKvJob(revision: number): Job<HashKv> {
-    return new HashKvJob(this, revision);
+    return new HashKvJob(this, revision, this.#compactionHashes);
   }
 
   /** The checksum of the whole database, in slices. */

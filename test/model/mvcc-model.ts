@@ -41,6 +41,12 @@ export interface ModelResult {
   revision: number;
 }
 
+export interface ModelHash {
+  readonly hash: number;
+  readonly compactRev: number;
+  readonly revision: number;
+}
+
 export function modelQuery(key: string, rangeEnd = '', rest: Partial<ModelQuery> = {}): ModelQuery {
   return {
     key,
@@ -72,6 +78,8 @@ export class MvccModel {
   rows: ModelVersion[] = [];
   currentRev = 1;
   compactRev = -1;
+  /** What compactions hashed; the owner says which of them did. */
+  readonly compactionHashes: ModelHash[] = [];
   /** Changes of the open write transaction. */
   #changes = 0;
 
@@ -140,25 +148,31 @@ export class MvccModel {
     return { kvs, count, more, revision: this.revision };
   }
 
-  compact(revision: number): void {
+  /** Returns what a compaction that hashes has hashed. */
+  compact(revision: number): ModelHash {
     if (revision <= this.compactRev) throw etcdError('Compacted');
     if (revision > this.currentRev) throw etcdError('FutureRev');
-    this.compactRev = revision;
     const newest = new Map<string, ModelVersion>();
     for (const version of this.rows) if (version.main <= revision) newest.set(version.key, version);
-    this.rows = this.rows.filter(
-      (version) =>
-        version.main > revision ||
-        (newest.get(version.key) === version && (!version.tombstone || version.main === revision)),
-    );
+    const keep = new Set([...newest.values()].filter((version) => !version.tombstone || version.main === revision));
+    const hash = { hash: this.#hash(revision, keep), compactRev: this.compactRev, revision };
+    this.compactRev = revision;
+    this.rows = this.rows.filter((version) => version.main > revision || keep.has(version));
+    return hash;
   }
 
   /** Etcd behaviour 2.11, word by word. */
-  hashKv(revision: number): { hash: number; compactRev: number; revision: number } {
+  hashKv(revision: number): ModelHash {
+    const made = this.compactionHashes.find((hash) => hash.revision === revision);
+    if (made !== undefined) return made;
     if (revision > this.currentRev) throw etcdError('FutureRev');
     const at = revision <= 0 ? this.currentRev : revision;
     if (at < this.compactRev) throw etcdError('Compacted');
-    const keep = new Set(this.liveAt(at).values());
+    const hash = this.#hash(at, new Set(this.liveAt(at).values()));
+    return { hash, compactRev: this.compactRev, revision: at };
+  }
+
+  #hash(at: number, keep: ReadonlySet<ModelVersion>): number {
     let crc = crc32c(0, fromBinaryString('key'));
     for (const row of this.rows) {
       if (row.main > at) continue;
@@ -167,7 +181,7 @@ export class MvccModel {
       crc = crc32c(crc, encodeRevision(row.main, row.sub, row.tombstone));
       crc = crc32c(crc, encodeModelRow(row));
     }
-    return { hash: crc, compactRev: this.compactRev, revision: at };
+    return crc;
   }
 
   keysOf(lease: bigint): string[] {

@@ -10,6 +10,7 @@ import { WriteBuffer } from '../../src/mvcc/write-buffer.ts';
 import type { Job } from '../../src/ports/job.ts';
 import { MemoryBackend } from '../../src/storage/memory-backend.ts';
 import {
+  type ModelHash,
   type ModelQuery,
   type ModelResult,
   type ModelVersion,
@@ -54,6 +55,45 @@ export class StoreRig {
   buffer = new WriteBuffer(this.backend);
   store = new MvccStore(this.buffer);
 
+  /** What the pending compaction is to hash, if it does. */
+  #compactionHash: ModelHash | undefined;
+
+  /** Compacts both, or throws the error that both agree on. */
+  compact(revision: number): void {
+    const whole = this.store.finishedCompactRev === this.store.compactRev;
+    const both = bothOrError(
+      () => this.store.compact(revision),
+      () => this.model.compact(revision),
+    );
+    if ('errors' in both) {
+      assert.equal(both.errors[0], both.errors[1]);
+      return;
+    }
+    this.#compactionHash = whole ? both.b : undefined;
+    assert.equal(this.store.compactRev, revision);
+  }
+
+  /** Runs the compaction job; leaves it unfinished after its first step if `cutShort`. */
+  scrub(random: SeededRandom, between: () => void, cutShort = false): void {
+    const job = this.store.compactionJob();
+    if (job === undefined) {
+      assert.equal(this.store.finishedCompactRev, this.store.compactRev);
+      return;
+    }
+    assert.equal(this.store.compactionJob(), undefined);
+    const hash = this.#compactionHash;
+    this.#compactionHash = undefined;
+    if (cutShort) {
+      const finished = job.step(1 + random.below(20));
+      job.close();
+      if (!finished) return;
+    } else {
+      runJob(job, random, between);
+    }
+    if (hash !== undefined) this.model.compactionHashes.push(hash);
+    if (this.model.compactionHashes.length > 10) this.model.compactionHashes.shift();
+  }
+
   /** Starts a flush, unless one is under way or nothing is pending. */
   beginFlush(): void {
     if (this.buffer.flushing) return;
@@ -80,6 +120,8 @@ export class StoreRig {
   reopen(): void {
     this.flush();
     this.buffer.close();
+    this.#compactionHash = undefined;
+    this.model.compactionHashes.length = 0;
     this.buffer = new WriteBuffer(this.backend);
     this.store = new MvccStore(this.buffer);
   }

@@ -108,7 +108,7 @@ export class Script {
         this.#store.compact(Number(words[0]));
         return 'ok';
       case 'scrub':
-        return this.#scrub(Number(options.get('units') ?? 1_000_000));
+        return this.#scrub(options.get('units'));
       case 'hash':
         return this.#hash(Number(words[0] ?? 0));
       case 'history':
@@ -167,10 +167,10 @@ export class Script {
     return result;
   }
 
-  #scrub(units: number): string {
+  #scrub(units: string | undefined): string {
     this.#compaction ??= this.#store.compactionJob();
     if (this.#compaction === undefined) return 'nothing to do';
-    if (!this.#compaction.step(units)) return 'not finished';
+    while (!this.#compaction.step(Number(units ?? 1000))) if (units !== undefined) return 'not finished';
     const revision = this.#compaction.result();
     this.#compaction.close();
     this.#compaction = undefined;

@@ -35,6 +35,6 @@ describe('transcripts', () => {
     const expected = readFileSync(path, 'utf8');
     const actual = replay(expected);
     if (REWRITE) writeFileSync(path, actual);
-    else expect(actual).toBe(expected);
+    expect(actual).toBe(REWRITE ? actual : expected);
   });
 });

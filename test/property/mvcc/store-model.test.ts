@@ -44,13 +44,7 @@ function step(rig: StoreRig, random: SeededRandom): void {
   } else if (choice < 15) {
     rangeInSlices(rig, random);
   } else if (choice === 15) {
-    const revision = random.below(model.currentRev + 2) - (random.below(10) === 0 ? 1 : 0);
-    const both = bothOrError(
-      () => store.compact(revision),
-      () => model.compact(revision),
-    );
-    if ('errors' in both) assert.equal(both.errors[0], both.errors[1]);
-    assert.equal(store.compactRev, model.compactRev);
+    rig.compact(random.below(model.currentRev + 2) - (random.below(10) === 0 ? 1 : 0));
   } else if (choice === 16) {
     const lease = pick(random, LEASES.slice(2));
     assert.deepEqual(store.keysOf(lease).map(toBinaryString), model.keysOf(lease));
@@ -74,20 +68,8 @@ function meanwhile(rig: StoreRig, random: SeededRandom): void {
 
 /** Runs the pending compaction to its end, or leaves it unfinished as a crash would. */
 function compactInSlices(rig: StoreRig, random: SeededRandom): void {
-  const job = rig.store.compactionJob();
-  if (job === undefined) {
-    expect(rig.store.finishedCompactRev).toBe(rig.store.compactRev);
-    return;
-  }
-  expect(rig.store.compactionJob()).toBeUndefined();
-  if (random.below(3) === 0) {
-    job.step(random.below(10));
-    job.close();
-    return;
-  }
-  const compacted = runJob(job, random, () => meanwhile(rig, random));
-  expect(rig.store.finishedCompactRev).toBe(compacted);
-  if (compacted === rig.store.compactRev) expectExactRows(rig);
+  rig.scrub(random, () => meanwhile(rig, random), random.below(3) === 0);
+  if (rig.store.finishedCompactRev === rig.store.compactRev) expectExactRows(rig);
 }
 
 /** Once no compaction is pending, the tables hold exactly the rows that etcd would hold, and the history rows of those. */
@@ -176,18 +158,13 @@ function rangeInChunks(rig: StoreRig, random: SeededRandom): void {
         return;
       }
       meanwhile(rig, random);
-      if (random.below(10) === 0 && rig.model.currentRev > rig.model.compactRev) compactTo(rig, rig.model.currentRev);
+      if (random.below(10) === 0 && rig.model.currentRev > rig.model.compactRev) rig.compact(rig.model.currentRev);
     }
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;
     if ('errors' in expected) expect(error.message).toBe(expected.errors[0]);
     else expect([error.message, at < rig.model.compactRev]).toEqual([etcdError('Compacted').message, true]);
   }
-}
-
-function compactTo(rig: StoreRig, revision: number): void {
-  rig.store.compact(revision);
-  rig.model.compact(revision);
 }
 
 function hashInSlices(rig: StoreRig, random: SeededRandom): void {

@@ -26,9 +26,8 @@ function remove(rig: StoreRig, key: string): void {
   rig.model.end();
 }
 
-function compact(rig: StoreRig, revision: number): void {
-  rig.store.compact(revision);
-  rig.model.compact(revision);
+function scrub(rig: StoreRig): void {
+  rig.scrub(new SeededRandom(1), () => {});
 }
 
 function run<T>(job: Job<T>): T {
@@ -88,7 +87,7 @@ describe('MvccStore', () => {
   test('refuses reads below a compaction as soon as it is accepted', () => {
     const rig = new StoreRig();
     for (let i = 0; i < 5; i++) put(rig, 'a', String(i));
-    compact(rig, 4);
+    rig.compact(4);
     expect(() => keysAt(rig, 3)).toThrow('compacted');
     expect(keysAt(rig, 4)).toEqual(['a']);
     expect(() => rig.store.history(3, 10)).toThrow('compacted');
@@ -100,12 +99,12 @@ describe('MvccStore', () => {
     const rig = new StoreRig();
     put(rig, 'a');
     remove(rig, 'a');
-    compact(rig, 3);
-    run(rig.store.compactionJob()!);
+    rig.compact(3);
+    scrub(rig);
     expect(rig.store.history(3, 10).revisions.map(({ events }) => events[0]!.type)).toEqual([1]);
     put(rig, 'b');
-    compact(rig, 4);
-    run(rig.store.compactionJob()!);
+    rig.compact(4);
+    scrub(rig);
     expect(rig.buffer.last('rev', rig.buffer.last('rev')!.key)).toBeUndefined();
     const { store, model } = hashes(rig);
     expect(store).toEqual(model);
@@ -116,17 +115,56 @@ describe('MvccStore', () => {
     put(rig, 'a');
     put(rig, 'b');
     put(rig, 'a');
-    compact(rig, 4);
+    rig.compact(4);
     remove(rig, 'a');
     remove(rig, 'b');
     // The values at or before the compact revision count although no key keeps them.
     const pending = hashes(rig);
     expect(pending.store).toEqual(pending.model);
-    run(rig.store.compactionJob()!);
-    expect(hashes(rig).store).toEqual(pending.model);
+    scrub(rig);
+    const scrubbed = hashes(rig);
+    expect(scrubbed.store).toEqual(scrubbed.model);
+    // Of the compact revision itself the compaction has hashed what it then deleted.
+    expect(scrubbed.store.slice(1)).toEqual(pending.store.slice(1));
     put(rig, 'c');
     const after = hashes(rig);
     expect(after.store).toEqual(after.model);
+  });
+
+  test('answers with what a compaction has hashed, until ten later ones have', () => {
+    const rig = new StoreRig();
+    for (let i = 0; i < 12; i++) {
+      put(rig, 'a', String(i));
+      put(rig, 'a', String(i));
+      if (i > 0) rig.compact(rig.store.currentRev - 1);
+      scrub(rig);
+    }
+    expect(rig.store.compactionHashes).toEqual(
+      rig.model.compactionHashes.map(({ hash, compactRev, revision }) => ({
+        hash,
+        compactRevision: compactRev,
+        hashRevision: revision,
+      })),
+    );
+    expect(rig.store.compactionHashes.map(({ hashRevision }) => hashRevision)).toEqual([
+      6, 8, 10, 12, 14, 16, 18, 20, 22, 24,
+    ]);
+    expect(run(rig.store.hashKvJob(6))).toEqual({ ...rig.store.compactionHashes[0]!, revision: 25 });
+    expect(() => run(rig.store.hashKvJob(4))).toThrow('compacted');
+  });
+
+  test('does not store the hash of a compaction that follows one cut short', () => {
+    const rig = new StoreRig();
+    for (let i = 0; i < 30; i++) put(rig, 'a', String(i));
+    rig.compact(20);
+    rig.scrub(new SeededRandom(1), () => {}, true);
+    rig.compact(25);
+    scrub(rig);
+    expect([rig.store.finishedCompactRev, rig.store.compactionHashes]).toEqual([25, []]);
+    rig.compact(30);
+    rig.reopen();
+    scrub(rig);
+    expect([rig.store.finishedCompactRev, rig.store.compactionHashes]).toEqual([30, []]);
   });
 
   test('never goes back to an earlier revision, whatever compaction leaves', () => {
@@ -136,8 +174,8 @@ describe('MvccStore', () => {
     remove(rig, 'a');
     put(rig, 'b');
     remove(rig, 'b');
-    compact(rig, 6);
-    run(rig.store.compactionJob()!);
+    rig.compact(6);
+    scrub(rig);
     rig.reopen();
     expect([rig.store.currentRev, rig.store.compactRev, rig.store.finishedCompactRev]).toEqual([6, 6, 6]);
     rig.buffer.delete('rev', rig.buffer.last('rev')!.key);
@@ -151,7 +189,7 @@ describe('MvccStore', () => {
       put(rig, `k${i % 5}`);
       if (i % 7 === 0) remove(rig, `k${i % 5}`);
     }
-    compact(rig, 40);
+    rig.compact(40);
     const job = rig.store.compactionJob()!;
     expect(job.step(10)).toBe(false);
     rig.flush();
@@ -172,7 +210,7 @@ describe('MvccStore', () => {
     const rig = new StoreRig();
     for (let i = 0; i < 300; i++) put(rig, `k${i % 150}`);
     const query = toQuery(modelQuery('\0', '\0', { sortOrder: 2, sortTarget: 3 }));
-    compact(rig, 301);
+    rig.compact(301);
     const jobs: [string, Job<unknown>, number][] = [
       ['range', rig.store.rangeJob(query), 30],
       ['hash', rig.store.hashKvJob(0), 30],

@@ -1,0 +1,115 @@
+/** The walk over table `rev` that HashKV is made of. Etcd behaviour 2.11. */
+import { assert } from '../base/assert.ts';
+import { successor } from '../base/bytes.ts';
+import { crc32c } from '../base/crc32c.ts';
+import { utf8Encode } from '../base/utf8.ts';
+import type { Cursor, Reader } from './backend.ts';
+import { histKey, histMain, histSameKey, histSub } from './key-index.ts';
+import { keyOf } from './key-value.ts';
+import { END, LIVE, type LiveScan, liveScan } from './live-scan.ts';
+import { encodeRevision, revisionIsTombstone, revisionMain, revisionSub } from './revision.ts';
+
+const BUCKET = utf8Encode('key');
+const FIRST_KEY = new Uint8Array([0]);
+const SUB_MAX = 0xffff_ffff;
+
+/** What is hashed: the rows of revisions up to hashRevision, those at or before compactRevision only if they are kept. */
+export interface HashBounds {
+  readonly hashRevision: number;
+  readonly compactRevision: number;
+}
+
+/**
+ * Rows at or before the compact revision count only if a compaction at the hashed revision would keep them as a live
+ * version. When such a compaction would keep nothing at all, etcd leaves this rule out: then all rows count that the last
+ * compaction left, save tombstones. Rows that an unfinished compaction will delete never count.
+ *
+ * Every call of work may read through another reader, as long as all of them agree about what is hashed.
+ */
+export class RevisionHasher {
+  readonly #bounds: HashBounds;
+  /** Whether a compaction at the hashed revision keeps a tombstone: then it keeps something. */
+  readonly #tombstonesAreKept: boolean;
+  #phase: 'liveness' | 'rows' | 'done';
+  /** The newest versions at this revision are those that are kept. */
+  #keepRevision: number;
+  #liveness: LiveScan | undefined;
+  /** Rows of `rev` before this are done. */
+  #position: Uint8Array = FIRST_KEY;
+  #hash = crc32c(0, BUCKET);
+
+  constructor(bounds: HashBounds, { tombstonesAreKept }: { tombstonesAreKept: boolean }) {
+    this.#bounds = bounds;
+    this.#tombstonesAreKept = tombstonesAreKept;
+    this.#keepRevision = bounds.hashRevision;
+    // Without rows at or before the compact revision it does not matter what is kept of them.
+    this.#phase = bounds.compactRevision > 0 ? 'liveness' : 'rows';
+  }
+
+  get done(): boolean {
+    return this.#phase === 'done';
+  }
+
+  get hash(): number {
+    assert(this.done, 'hash of an unfinished walk');
+    return this.#hash;
+  }
+
+  /** Visits about `units` rows. */
+  work(reader: Reader, units: number): void {
+    let left = units;
+    if (this.#phase === 'liveness') left -= this.#findKept(reader, units);
+    if (this.#phase === 'rows' && left > 0) this.#hashRows(reader, left);
+  }
+
+  #findKept(reader: Reader, units: number): number {
+    const { hashRevision } = this.#bounds;
+    const fresh = this.#liveness === undefined;
+    // No revision is current to a scan of the past: it stays right while the store moves on.
+    this.#liveness ??= liveScan(reader, FIRST_KEY, undefined, hashRevision, Infinity);
+    if (!fresh) this.#liveness.moveTo(reader);
+    for (let done = 1; done <= units; done++) {
+      const step = this.#liveness.advance();
+      if (step !== END && step !== LIVE) continue;
+      if (step === END && !this.#keepsTombstone(reader)) this.#keepRevision = this.#bounds.compactRevision;
+      this.#liveness = undefined;
+      this.#phase = 'rows';
+      return done;
+    }
+    return units;
+  }
+
+  #keepsTombstone(reader: Reader): boolean {
+    if (!this.#tombstonesAreKept) return false;
+    const { hashRevision } = this.#bounds;
+    const last = reader.last('rev', encodeRevision(hashRevision + 1, 0));
+    return last !== undefined && revisionMain(last.key) === hashRevision && revisionIsTombstone(last.key);
+  }
+
+  #hashRows(reader: Reader, units: number): void {
+    const rows = reader.cursor('rev');
+    const history = reader.cursor('hist');
+    let found = rows.seek(this.#position);
+    for (let left = units; left > 0; left--) {
+      const key = found ? rows.key : undefined;
+      if (key === undefined || revisionMain(key) > this.#bounds.hashRevision) {
+        this.#phase = 'done';
+        return;
+      }
+      const value = rows.value;
+      if (this.#counts(history, key, value)) this.#hash = crc32c(crc32c(this.#hash, key), value);
+      this.#position = successor(key);
+      found = rows.next();
+    }
+  }
+
+  #counts(history: Cursor, revKey: Uint8Array, kv: Uint8Array): boolean {
+    const main = revisionMain(revKey);
+    if (main > this.#bounds.compactRevision) return true;
+    if (revisionIsTombstone(revKey)) return false;
+    const sought = histKey(keyOf(kv), this.#keepRevision, SUB_MAX);
+    if (!history.seek(sought)) return false;
+    const row = history.key;
+    return histSameKey(row, sought) && histMain(row) === main && histSub(row) === revisionSub(revKey);
+  }
+}
