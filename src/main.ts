@@ -1,5 +1,6 @@
 /** The command: reads its configuration, runs a server until it is told to stop. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { isSubcommand, runSubcommand } from './cli/subcommands.ts';
 import { parseCommandLine } from './config/command-line.ts';
 import type { ConfigWarning } from './config/config-warning.ts';
 import type { ServerConfig } from './config/server-config.ts';
@@ -13,8 +14,17 @@ const STOP_DEADLINE_MS = 1400;
 // Writing to a terminal or pipe that is gone is no reason to end.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
+const args = process.argv.slice(2);
+if (isSubcommand(args)) {
+  process.exit(
+    await runSubcommand(args, {
+      out: (text) => process.stdout.write(`${text}\n`),
+      error: (text) => process.stderr.write(text),
+    }),
+  );
+}
 const command = parseCommandLine(
-  process.argv.slice(2),
+  args,
   process.env,
   (path) => readFileSync(path, 'utf8'),
   (walDir) => existsSync(walDir) && readdirSync(walDir).some((name) => name.endsWith('.wal')),

@@ -154,9 +154,9 @@ function reopenLog(options: WalOptions, applied: AppliedState): OpenedLog {
 async function beginLog(walOptions: WalOptions, config: ServerConfig, applied: AppliedState): Promise<OpenedLog> {
   if (applied.index > 0)
     throw new Error(`the database in ${config.dataDir} is there, but its WAL in ${walOptions.dir} is not`);
-  const founders = config.initialCluster.map(({ name, peerUrls }) => ({ name, peerURLs: peerUrls }));
+
   const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
-  const first = bootstrap(sha1, founders, config.initialClusterToken, config.name);
+  const first = bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
   const wal = createWal(walOptions, { nodeID: first.self.id, clusterID: first.clusterId });
   await new Promise<void>((resolve, reject) => {
     wal.append(first.hardState, first.entries, true, (error) => (error === undefined ? resolve() : reject(error)));
