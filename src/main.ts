@@ -19,7 +19,7 @@ if (isSubcommand(args)) {
   process.exit(
     await runSubcommand(args, {
       out: (text) => process.stdout.write(`${text}\n`),
-      error: (text) => process.stderr.write(text),
+      error: (text) => process.stderr.write(`${text}\n`),
     }),
   );
 }
