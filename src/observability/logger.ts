@@ -5,8 +5,10 @@
 
 import { performance } from 'node:perf_hooks';
 import { pino } from 'pino';
-import type { DestinationStream, Logger as PinoLogger } from 'pino';
+import type { Logger as PinoLogger } from 'pino';
 import type { LogFields, Logger } from '../ports/logger.ts';
+import { consoleOutput, openLogOutput, teeOutput } from './log-output.ts';
+import type { LogOutput } from './log-output.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'panic' | 'fatal';
 
@@ -26,18 +28,15 @@ export interface RootLogger extends Logger {
 }
 
 const LEVELS: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50, panic: 55, fatal: 60 };
-/** What may wait while an output is stuck; beyond it lines are dropped. */
-const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
 
-export function createLogger(options: LoggerOptions = {}, destination?: DestinationStream): RootLogger {
-  const streams = destination === undefined ? (options.outputs ?? ['default']).map(openOutput) : [destination];
-  const shaped = options.format === 'console' ? streams.map(asConsole) : streams;
-  const target = shaped.length === 1 && shaped[0] !== undefined ? shaped[0] : tee(shaped);
-  const root = makePino(options.level ?? 'info', target);
-  return new JsonLogger(root, root.child({ caller: 'main.ts' }));
+export function createLogger(options: LoggerOptions = {}, destination?: LogOutput): RootLogger {
+  const output = destination ?? teeOutput((options.outputs ?? ['default']).map(openLogOutput));
+  const shaped = options.format === 'console' ? consoleOutput(output) : output;
+  const root = makePino(options.level ?? 'info', shaped);
+  return new JsonLogger(root, root.child({ caller: 'main.ts' }), shaped);
 }
 
-function makePino(level: LogLevel, target: DestinationStream) {
+function makePino(level: LogLevel, target: LogOutput) {
   return pino(
     {
       level,
@@ -57,10 +56,12 @@ class JsonLogger implements RootLogger {
   /** Without a caller: what children are made from. */
   readonly #root: Pino;
   readonly #pino: Pino;
+  readonly #output: LogOutput;
 
-  constructor(root: Pino, own: Pino) {
+  constructor(root: Pino, own: Pino, output: LogOutput) {
     this.#root = root;
     this.#pino = own;
+    this.#output = output;
   }
 
   debug(message: string, fields?: LogFields): void {
@@ -81,14 +82,16 @@ class JsonLogger implements RootLogger {
 
   panic(message: string, fields?: LogFields): void {
     this.#pino.panic(entry(message, fields));
+    this.#output.flush();
   }
 
   fatal(message: string, fields?: LogFields): void {
     this.#pino.fatal(entry(message, fields));
+    this.#output.flush();
   }
 
   child(caller: string): RootLogger {
-    return new JsonLogger(this.#root, this.#root.child({ caller }));
+    return new JsonLogger(this.#root, this.#root.child({ caller }), this.#output);
   }
 }
 
@@ -114,31 +117,4 @@ function timestamp(): string {
   }
   const micros = Math.floor((nowMs % 1) * 1000);
   return `${new Date(nowMs).toISOString().slice(0, -1)}${String(micros).padStart(3, '0')}Z`;
-}
-
-function openOutput(output: string): DestinationStream {
-  const isStderr = output === 'default' || output === 'stderr';
-  const file = output === 'stdout' ? 1 : output;
-  const stream = pino.destination({ dest: isStderr ? 2 : file, sync: true, maxLength: BUFFERED_BYTES_MAX });
-  stream.on('error', () => {});
-  return stream;
-}
-
-function tee(streams: readonly DestinationStream[]): DestinationStream {
-  return {
-    write: (line) => {
-      for (const stream of streams) stream.write(line);
-    },
-  };
-}
-
-/** Tab-separated, for people. */
-function asConsole(stream: DestinationStream): DestinationStream {
-  return {
-    write: (line) => {
-      const { level, ts, caller, msg, ...fields } = JSON.parse(line) as Record<string, string>;
-      const rest = Object.keys(fields).length === 0 ? '' : `\t${JSON.stringify(fields)}`;
-      stream.write(`${ts}\t${level}\t${caller}\t${msg}${rest}\n`);
-    },
-  };
 }

@@ -6,7 +6,7 @@ import type { LoggerOptions } from '../../../src/observability/logger.ts';
 
 function capture(options: LoggerOptions = {}): { lines: string[]; logger: ReturnType<typeof createLogger> } {
   const lines: string[] = [];
-  const logger = createLogger(options, { write: (line) => void lines.push(line) });
+  const logger = createLogger(options, { write: (line) => void lines.push(line), flush: () => {} });
   return { lines, logger };
 }
 
@@ -58,23 +58,41 @@ describe('createLogger', () => {
     expect(lines[1]).toMatch(/\tplain\n$/);
   });
 
-  it('writes to stderr, and survives when nobody reads it', () => {
+  describe('on stderr', () => {
     const module = path.resolve(import.meta.dirname, '../../../src/observability/logger.ts');
-    const script = `
-      import { createLogger } from ${JSON.stringify(module)};
-      const logger = createLogger();
-      for (let i = 0; i < 20000; i++) logger.info('line ' + i, { padding: 'x'.repeat(100) });
-      setTimeout(() => { logger.info('end'); process.stdout.write('alive'); }, 20);
-    `;
-    const run = (redirect: string): { stdout: string; stderr: string; status: number | null } =>
-      spawnSync('bash', ['-c', `"$0" --input-type=module -e "$1" ${redirect}`, process.execPath, script], {
+
+    function run(body: string, redirect = ''): { stdout: string; stderr: string; status: number | null } {
+      const script = `import { createLogger } from ${JSON.stringify(module)}; const logger = createLogger(); ${body}`;
+      return spawnSync('bash', ['-c', `"$0" --input-type=module -e "$1" ${redirect}`, process.execPath, script], {
         encoding: 'utf8',
         maxBuffer: 64 * 1024 * 1024,
+        timeout: 20_000,
       });
-    const plain = run('');
-    expect(plain.stdout).toBe('alive');
-    expect(plain.stderr.trimEnd().split('\n')).toHaveLength(20_001);
-    const unread = run('2> >(exec true)');
-    expect([unread.status, unread.stdout]).toEqual([0, 'alive']);
+    }
+    const flood = "for (let i = 0; i < 5000; i++) logger.info('line ' + i, { padding: 'x'.repeat(200) });";
+
+    it('writes every line in order, also right before a sudden end', () => {
+      const numbers = (stderr: string): number[] =>
+        [...stderr.matchAll(/"line (\d+)"/g)].map((match) => Number(match[1]));
+      const few = "for (let i = 0; i < 100; i++) logger.info('line ' + i);";
+      expect(numbers(run(`${few} process.kill(process.pid, 'SIGKILL');`).stderr)).toEqual([...Array(100).keys()]);
+      expect(numbers(run(`${flood} process.exit(0);`).stderr)).toEqual([...Array(5000).keys()]);
+    });
+
+    it('survives a reader that is gone and a device that is full', () => {
+      for (const redirect of ['2> >(exec true)', '2>/dev/full', '2>&-']) {
+        const { status, stdout } = run(`setTimeout(() => { ${flood} console.log('alive'); }, 30);`, redirect);
+        expect([redirect, status, stdout]).toEqual([redirect, 0, 'alive\n']);
+      }
+    });
+
+    it('is not held up by a reader that does not read', () => {
+      const body = `
+        const startedMs = performance.now();
+        ${flood}
+        console.log(performance.now() - startedMs < 800 ? 'quick' : 'held up');
+        process.exit(0);`;
+      expect(run(body, '2> >(exec sleep 1)').stdout).toBe('quick\n');
+    });
   });
 });
