@@ -3,6 +3,9 @@ import { encodeEvents, fragmentLength } from './response-encoder.ts';
 import type { WatcherRegistry } from './watcher-registry.ts';
 import type { Watcher } from './watcher.ts';
 
+/** Larger responses are kept for one id only, so that a part does not hold many copies of a stretch of history. */
+const SHARED_BYTES_MAX = 64 << 10;
+
 /** Hands what matched to the streams, or puts a watcher aside whose stream is over its limit. */
 export class FanOut {
   /** Events handed to streams since the start. */
@@ -47,7 +50,7 @@ export class FanOut {
       return 0;
     }
     const response = encodeEvents(headerField, watcher.idField, false, eventFields, 0, count, eventBytes);
-    if (slot >= 0) part.responses[slot] = response;
+    if (slot === 0 || (slot > 0 && response.length <= SHARED_BYTES_MAX)) part.responses[slot] = response;
     watcher.stream.sendEvents(response, count);
     return response.length;
   }

@@ -28,8 +28,11 @@ export interface WatcherOptions {
   readonly progressNotify: boolean;
 }
 
-/** Ids below this have their encoded responses shared between streams: most streams have one watcher, with id 0. */
-export const SHARED_IDS = 16;
+/**
+ * Ids below this have their encoded responses shared between streams: every client numbers its watches from 0, so streams
+ * of the same kind of client have the same ids.
+ */
+export const SHARED_IDS = 128;
 
 export class Watcher {
   readonly stream: WatchStream;

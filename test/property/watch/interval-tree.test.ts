@@ -4,6 +4,12 @@ import { compareBytes, toHex } from '../../../src/base/bytes.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { IntervalTree, type Interval } from '../../../src/watch/interval-tree.ts';
 
+/** CPU time of this process: unlike the wall's, not that of whatever else the machine does. */
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 const nameOf = ({ key, end }: Interval): string => `${toHex(key)}-${toHex(end)}`;
 
 function contains({ key, end }: Interval, probe: Uint8Array): boolean {
@@ -66,7 +72,7 @@ describe('IntervalTree', () => {
     const at = (i: number): Uint8Array => new Uint8Array([i >> 16, (i >> 8) & 255, i & 255]);
     const count = 50_000;
     for (let i = 0; i < count; i++) tree.insert({ key: at(2 * i), end: at(2 * i + 1) });
-    const started = performance.now();
+    const started = cpuMs();
     let found = 0;
     for (let i = 0; i < count; i++) {
       const hits: Interval[] = [];
@@ -76,6 +82,6 @@ describe('IntervalTree', () => {
     }
     expect(found).toBe(count);
     /** 100,000 searches: a scan would take minutes. */
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(cpuMs() - started).toBeLessThan(2000);
   });
 });

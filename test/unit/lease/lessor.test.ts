@@ -5,6 +5,12 @@ import { decodeLease } from '../../../src/gen/leasepb.ts';
 import { leaseTableKey } from '../../../src/lease/lease-table.ts';
 import { Lessor, PROMOTED_EXPIRIES_PER_SECOND, type LessorOptions } from '../../../src/lease/lessor.ts';
 
+/** CPU time of this process: unlike the wall's, not that of whatever else the machine does. */
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 const OPTIONS: LessorOptions = {
   ttlSecondsMin: 2,
   revokeRetryMs: 7000,
@@ -270,25 +276,25 @@ describe('Lessor, size', () => {
     const { lessor } = new Fixture();
     lessor.promote(0, 0);
     for (let id = 1n; id <= 50_000n; id++) lessor.grant(id, 60, 0);
-    const started = performance.now();
+    const started = cpuMs();
     let seen = 0;
     for (let batch = lessor.expired(60_000, 1000); batch.length > 0; batch = lessor.expired(60_000, 1000)) {
       seen += batch.length;
       for (const id of batch) lessor.revoke(id);
     }
     expect(seen).toBe(50_000);
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(cpuMs() - started).toBeLessThan(1000);
   });
 
   it('takes 300,000 renewals of 10,000 leases in well under a second', () => {
     const { lessor } = new Fixture();
     lessor.promote(0, 0);
     for (let id = 1n; id <= 10_000n; id++) lessor.grant(id, 60, 0);
-    const started = performance.now();
+    const started = cpuMs();
     for (let round = 1; round <= 30; round++) {
       for (let id = 1n; id <= 10_000n; id++) lessor.renew(id, round * 1000);
       expect(lessor.expired(round * 1000, 1000)).toEqual([]);
     }
-    expect(performance.now() - started).toBeLessThan(1500);
+    expect(cpuMs() - started).toBeLessThan(1500);
   });
 });

@@ -123,7 +123,7 @@ describe('slow clients', () => {
     for (let i = 0; i < 500; i++) world.put('k', 'v'.repeat(10_000));
     /** Ids beyond the shared ones: each response is written for its watcher alone. */
     const stream = world.open();
-    for (let id = 100n; id < 200n; id++) stream.create({ k: 'k', startRevision: 2, watchId: id });
+    for (let id = 200n; id < 300n; id++) stream.create({ k: 'k', startRevision: 2, watchId: id });
     const before = stream.sink.responses.length;
     world.hub.catchUp(1000);
     /** 1000 units are 1 MB or so: one or two of the responses. */
