@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, type TestContext } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, type TestContext } from 'vitest';
 import { quorateExists, startQuorate } from './quorate-process.ts';
 import { RawClient } from './raw-client.ts';
 import { etcdBinDir, NO_ETCD, startEtcd } from './real-etcd.ts';
@@ -101,6 +101,10 @@ export function describeTargets(name: string, body: (target: TargetGetter) => vo
       let started: Target | undefined;
       beforeAll(async () => {
         started = await Target.start(kind, options);
+      });
+      afterEach((context) => {
+        if (!started || started.server.running) return;
+        console.error(`${kind} ended during or before: ${context.task.name}\n${started.server.logTail(20)}`);
       });
       afterAll(async () => {
         await started?.stop();
