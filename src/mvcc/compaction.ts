@@ -81,14 +81,18 @@ export class CompactionJob implements Job<number> {
   #collect(units: number, dead: DeadVersion[]): boolean {
     const rows = this.#buffer.cursor('rev');
     const history = this.#buffer.cursor('hist');
-    let found = rows.seek(this.#position);
-    for (let done = 0; done < units; done++) {
-      if (!found || revisionMain(rows.key) > this.#plan.to) return true;
-      this.#position = successor(rows.key);
-      this.#collectRow(rows.key, keyOf(rows.value), history, dead);
-      found = rows.next();
+    let more = rows.seek(this.#position);
+    for (let done = 0; more && done < units; done++) {
+      const revKey = rows.key;
+      more = revisionMain(revKey) <= this.#plan.to;
+      if (!more) break;
+      this.#position = successor(revKey);
+      this.#collectRow(revKey, keyOf(rows.value), history, dead);
+      more = rows.next();
     }
-    return false;
+    rows.close();
+    history.close();
+    return !more;
   }
 
   #collectRow(revKey: Uint8Array, key: Uint8Array, history: Cursor, dead: DeadVersion[]): void {

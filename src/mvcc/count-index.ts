@@ -4,7 +4,7 @@
  */
 import { assert, must } from '../base/assert.ts';
 import { compareBytes, copyBytes, getUint32BE, putUint32BE } from '../base/bytes.ts';
-import type { Reader } from './backend.ts';
+import type { ScanReader } from './overlay.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 
 /** A run that would be longer is cut in two. Counting an interval walks at most its two outermost runs. */
@@ -46,12 +46,13 @@ export class CountIndex {
   #deltasSince: number;
 
   /** Reads the table. Where it has no rows, an index of before it was kept, the runs are cut anew by a walk over all keys. */
-  constructor(reader: Reader, currentRev: number) {
+  constructor(reader: ScanReader, currentRev: number) {
     this.#deltasSince = currentRev;
     const cursor = reader.cursor('blocks');
     for (let found = cursor.seek(FIRST_KEY); found; found = cursor.next()) {
       this.#append({ start: cursor.key, count: getUint32BE(cursor.value, 0) });
     }
+    cursor.close();
     if (this.#blocks.length === 0) this.#build(reader);
   }
 
@@ -61,7 +62,7 @@ export class CountIndex {
   }
 
   /** After `key` became live at `main` and has its row in `cur`. */
-  add(reader: Reader, key: Uint8Array, main: number): void {
+  add(reader: ScanReader, key: Uint8Array, main: number): void {
     const at = this.#blockOf(key);
     const block = this.#blocks[at] as Block;
     block.count++;
@@ -87,7 +88,7 @@ export class CountIndex {
    * The number of keys in [start, end) that are live at `revision`; undefined when too much happened since to tell without a
    * walk. `reader` reads the state that the index describes.
    */
-  count(reader: Reader, start: Uint8Array, end: Uint8Array | undefined, revision: number): number | undefined {
+  count(reader: ScanReader, start: Uint8Array, end: Uint8Array | undefined, revision: number): number | undefined {
     if (revision < this.#deltasSince) return undefined;
     if (end !== undefined && compareBytes(start, end) >= 0) return 0;
     let count = this.#countNow(reader, start, end);
@@ -111,7 +112,7 @@ export class CountIndex {
     this.#dirty.clear();
   }
 
-  #build(reader: Reader): void {
+  #build(reader: ScanReader): void {
     let block: Block = { start: FIRST_KEY, count: 0 };
     const cursor = reader.cursor('cur');
     for (let found = cursor.seek(FIRST_KEY); found; found = cursor.next()) {
@@ -122,6 +123,7 @@ export class CountIndex {
       }
       block.count++;
     }
+    cursor.close();
     this.#append(block);
     this.#dirty.add(block);
   }
@@ -131,7 +133,7 @@ export class CountIndex {
     this.#total += block.count;
   }
 
-  #countNow(reader: Reader, start: Uint8Array, end: Uint8Array | undefined): number {
+  #countNow(reader: ScanReader, start: Uint8Array, end: Uint8Array | undefined): number {
     const first = this.#blockOf(start);
     const last = end === undefined ? this.#blocks.length : this.#blockOf(end);
     if (first === last) return countRows(reader, start, end);
@@ -153,13 +155,14 @@ export class CountIndex {
     return low;
   }
 
-  #split(reader: Reader, at: number, block: Block): void {
+  #split(reader: ScanReader, at: number, block: Block): void {
     const half = block.count >>> 1;
     const cursor = reader.cursor('cur');
     let found = cursor.seek(block.start);
     for (let i = 0; found && i < half; i++) found = cursor.next();
     assert(found, 'run is shorter than its count', { count: block.count });
     const upper = { start: copyBytes(cursor.key), count: block.count - half };
+    cursor.close();
     block.count = half;
     this.#blocks.splice(at + 1, 0, upper);
     this.#dirty.add(upper);
@@ -186,12 +189,13 @@ export class CountIndex {
 }
 
 /** Walks the keys of [start, end). */
-function countRows(reader: Reader, start: Uint8Array, end: Uint8Array | undefined): number {
+function countRows(reader: ScanReader, start: Uint8Array, end: Uint8Array | undefined): number {
   const cursor = reader.cursor('cur');
   let count = 0;
   for (let found = cursor.seek(start); found; found = cursor.next()) {
     if (end !== undefined && compareBytes(cursor.key, end) >= 0) break;
     count++;
   }
+  cursor.close();
   return count;
 }

@@ -4,8 +4,9 @@ import { equalBytes } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { utf8Encode } from '../base/utf8.ts';
 import type { Job } from '../ports/job.ts';
-import type { Cursor, Table } from './backend.ts';
+import type { Table } from './backend.ts';
 import { CURRENT_REVISION } from './meta.ts';
+import type { ScanCursor } from './overlay.ts';
 import type { RangeSource } from './range.ts';
 import type { Snapshot } from './write-buffer.ts';
 
@@ -41,7 +42,7 @@ export class BackendHashJob implements Job<BackendHash> {
   #revision = 0;
   #bucket = 0;
   /** On the last row done of the current bucket; undefined before its first. */
-  #cursor: Cursor | undefined;
+  #cursor: ScanCursor | undefined;
   #hash = 0;
 
   constructor(source: RangeSource) {
@@ -67,6 +68,8 @@ export class BackendHashJob implements Job<BackendHash> {
   }
 
   close(): void {
+    this.#cursor?.close();
+    this.#cursor = undefined;
     this.#snapshot?.release();
     this.#snapshot = undefined;
   }
@@ -81,6 +84,7 @@ export class BackendHashJob implements Job<BackendHash> {
       found = this.#cursor.next();
     }
     if (!found) {
+      this.#cursor.close();
       this.#cursor = undefined;
       this.#bucket++;
       return;

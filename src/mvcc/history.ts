@@ -1,8 +1,8 @@
 /** The changes of past revisions, for watchers that have to catch up. */
 import { etcdError } from '../base/etcd-error.ts';
-import type { Reader } from './backend.ts';
 import { DELETE, type MvccEvent, PREV_UNKNOWN, PUT } from './event.ts';
 import { decodeKeyValue, encodeDeleted, keyOf } from './key-value.ts';
+import type { ScanReader } from './overlay.ts';
 import { encodeRevision, revisionIsTombstone, revisionMain, revisionSub } from './revision.ts';
 
 /** All changes that are left of one main revision, in order. */
@@ -18,7 +18,7 @@ export interface HistorySlice {
 }
 
 export interface HistorySource {
-  readonly reader: Reader;
+  readonly reader: ScanReader;
   readonly currentRev: number;
   readonly compactRev: number;
 }
@@ -34,18 +34,23 @@ export function readHistory(source: HistorySource, fromRevision: number, rowsMax
   let revision = 0;
   const cursor = source.reader.cursor('rev');
   let found = cursor.seek(encodeRevision(Math.max(fromRevision, 0), 0));
+  let nextRevision = Math.max(source.currentRev + 1, fromRevision);
   for (let rows = 0; found; rows++, found = cursor.next()) {
     const main = revisionMain(cursor.key);
     if (main > source.currentRev) break;
     if (main !== revision) {
-      if (rows >= rowsMax) return { revisions, nextRevision: main };
+      if (rows >= rowsMax) {
+        nextRevision = main;
+        break;
+      }
       revision = main;
       events = [];
       revisions.push({ revision, events });
     }
     events.push(toEvent(cursor.key, cursor.value));
   }
-  return { revisions, nextRevision: Math.max(source.currentRev + 1, fromRevision) };
+  cursor.close();
+  return { revisions, nextRevision };
 }
 
 function toEvent(revKey: Uint8Array, row: Uint8Array): MvccEvent {

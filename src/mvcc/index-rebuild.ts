@@ -94,6 +94,7 @@ export class IndexRebuildJob implements Job<number> {
     const cursor = this.#buffer.cursor(table);
     let found = cursor.seek(this.#position);
     for (; found && rows.length < units; found = cursor.next()) rows.push({ key: cursor.key, value: cursor.value });
+    cursor.close();
     const last = rows.at(-1);
     if (last !== undefined) this.#position = successor(last.key);
     return rows;

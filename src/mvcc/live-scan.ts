@@ -1,6 +1,5 @@
 /** Walks over the keys of a range that are live at a revision, in key order. */
 import { EMPTY, compareBytes, successor } from '../base/bytes.ts';
-import type { Cursor, Reader } from './backend.ts';
 import {
   type KeyVersion,
   decodeHist,
@@ -13,6 +12,7 @@ import {
   histSeekKey,
   histUserKey,
 } from './key-index.ts';
+import type { ScanCursor, ScanReader } from './overlay.ts';
 
 /** What advance() came to: the end of the range, a live key, or one that is not live at the revision. */
 export const END = 0;
@@ -30,7 +30,9 @@ export interface LiveScan {
   readonly key: Uint8Array;
   version(): KeyVersion;
   /** Goes on from here in another reader of the same state. */
-  moveTo(reader: Reader): void;
+  moveTo(reader: ScanReader): void;
+  /** Gives the cursor back. Only moveTo may follow. */
+  close(): void;
 }
 
 /**
@@ -43,7 +45,7 @@ export function scanEnd(key: Uint8Array, rangeEnd: Uint8Array): Uint8Array | und
 
 /** At `revision` of a store whose current revision is `currentRev`. */
 export function liveScan(
-  reader: Reader,
+  reader: ScanReader,
   start: Uint8Array,
   end: Uint8Array | undefined,
   revision: number,
@@ -55,12 +57,13 @@ export function liveScan(
 /** At the current revision: every row of `cur` is a live key. */
 class CurrentScan implements LiveScan {
   key: Uint8Array = EMPTY;
-  #cursor: Cursor;
+  #cursor: ScanCursor;
+  #open = true;
   /** Where to seek first; undefined once the cursor is placed. */
   #start: Uint8Array | undefined;
   readonly #end: Uint8Array | undefined;
 
-  constructor(reader: Reader, start: Uint8Array, end: Uint8Array | undefined) {
+  constructor(reader: ScanReader, start: Uint8Array, end: Uint8Array | undefined) {
     this.#cursor = reader.cursor('cur');
     this.#start = start;
     this.#end = end;
@@ -78,7 +81,14 @@ class CurrentScan implements LiveScan {
     return decodePointer(this.#cursor.value);
   }
 
-  moveTo(reader: Reader): void {
+  close(): void {
+    if (this.#open) this.#cursor.close();
+    this.#open = false;
+  }
+
+  moveTo(reader: ScanReader): void {
+    this.close();
+    this.#open = true;
     this.#cursor = reader.cursor('cur');
     this.#start ??= successor(this.key);
   }
@@ -86,7 +96,8 @@ class CurrentScan implements LiveScan {
 
 /** At an earlier revision: the newest version of each key at or before it, unless that is a tombstone. */
 class PastScan implements LiveScan {
-  #cursor: Cursor;
+  #cursor: ScanCursor;
+  #open = true;
   #start: Uint8Array | undefined;
   readonly #end: Uint8Array | undefined;
   readonly #revision: number;
@@ -96,7 +107,7 @@ class PastScan implements LiveScan {
   #row: Uint8Array = EMPTY;
   #value: Uint8Array = EMPTY;
 
-  constructor(reader: Reader, start: Uint8Array, end: Uint8Array | undefined, revision: number) {
+  constructor(reader: ScanReader, start: Uint8Array, end: Uint8Array | undefined, revision: number) {
     this.#cursor = reader.cursor('hist');
     this.#start = histLowerBound(start);
     this.#end = end === undefined ? undefined : histLowerBound(end);
@@ -122,7 +133,14 @@ class PastScan implements LiveScan {
     return decodeHist(this.#row, this.#value);
   }
 
-  moveTo(reader: Reader): void {
+  close(): void {
+    if (this.#open) this.#cursor.close();
+    this.#open = false;
+  }
+
+  moveTo(reader: ScanReader): void {
+    this.close();
+    this.#open = true;
     this.#cursor = reader.cursor('hist');
     this.#start ??= this.#pending ?? histAfterKey(this.#row);
     this.#pending = undefined;

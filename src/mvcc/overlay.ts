@@ -1,4 +1,5 @@
 /** Rows in memory over rows in the backend: what the write buffer and its snapshots read through. */
+import { assert } from '../base/assert.ts';
 import { compareBytes } from '../base/bytes.ts';
 import { SortedMap, type SortedMapCursor } from '../base/sorted-map.ts';
 import type { Cursor, Reader, Table } from './backend.ts';
@@ -8,6 +9,36 @@ export const DELETED: Uint8Array = new Uint8Array(0);
 
 /** What a row costs beside its bytes: slots, typed array headers. */
 const ROW_OVERHEAD_BYTES = 160;
+
+/** A cursor that goes back to where it came from: close it, so that a view does not gather them. */
+export interface ScanCursor extends Cursor {
+  /** Once; nothing of the cursor is used afterwards, but bytes taken from it stay good. */
+  close(): void;
+}
+
+export interface ScanReader extends Reader {
+  cursor(table: Table): ScanCursor;
+}
+
+/** Lends out a view's cursors: the view keeps every cursor it ever made until it is closed itself. */
+export class CursorPool {
+  readonly #view: Reader;
+  readonly #idle = new Map<Table, Cursor[]>();
+
+  constructor(view: Reader) {
+    this.#view = view;
+  }
+
+  take(table: Table): Cursor {
+    return this.#idle.get(table)?.pop() ?? this.#view.cursor(table);
+  }
+
+  giveBack(table: Table, cursor: Cursor): void {
+    const idle = this.#idle.get(table);
+    if (idle === undefined) this.#idle.set(table, [cursor]);
+    else idle.push(cursor);
+  }
+}
 
 /** Changed rows of all tables. */
 export class Layer {
@@ -66,13 +97,15 @@ function mergeInOrder(
 }
 
 /** Reads a stack of layers, newest first, over a base. */
-export class LayeredReader implements Reader {
+export class LayeredReader implements ScanReader {
   readonly layers: readonly Layer[];
   readonly #base: Reader;
+  readonly #cursors: CursorPool;
 
-  constructor(layers: readonly Layer[], base: Reader) {
+  constructor(layers: readonly Layer[], base: Reader, cursors: CursorPool) {
     this.layers = layers;
     this.#base = base;
+    this.#cursors = cursors;
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
@@ -83,14 +116,13 @@ export class LayeredReader implements Reader {
     return this.#base.get(table, key);
   }
 
-  cursor(table: Table): Cursor {
+  cursor(table: Table): ScanCursor {
     const overlays: SortedMapCursor<Uint8Array>[] = [];
     for (const layer of this.layers) {
       const rows = layer.tables.get(table);
       if (rows !== undefined) overlays.push(rows.cursor());
     }
-    const base = this.#base.cursor(table);
-    return overlays.length === 0 ? base : new OverlayCursor(overlays, base);
+    return new OverlayCursor(overlays, table, this.#cursors);
   }
 
   last(table: Table, before?: Uint8Array): { key: Uint8Array; value: Uint8Array } | undefined {
@@ -110,9 +142,12 @@ export class LayeredReader implements Reader {
 }
 
 /** Merges the cursors of layers, newest first, with the base's: of equal keys the newest wins, deleted rows are passed. */
-class OverlayCursor implements Cursor {
+class OverlayCursor implements ScanCursor {
   readonly #overlays: readonly SortedMapCursor<Uint8Array>[];
+  readonly #table: Table;
+  readonly #pool: CursorPool;
   readonly #base: Cursor;
+  #closed = false;
   #baseLive = false;
   /** The base cursor's key while it is live and an overlay is too: reading it may be costly. */
   #baseKey: Uint8Array = DELETED;
@@ -121,9 +156,17 @@ class OverlayCursor implements Cursor {
   /** Whether any overlay cursor is live; if not, the base alone is left. */
   #overlayLive = false;
 
-  constructor(overlays: readonly SortedMapCursor<Uint8Array>[], base: Cursor) {
+  constructor(overlays: readonly SortedMapCursor<Uint8Array>[], table: Table, pool: CursorPool) {
     this.#overlays = overlays;
-    this.#base = base;
+    this.#table = table;
+    this.#pool = pool;
+    this.#base = pool.take(table);
+  }
+
+  close(): void {
+    assert(!this.#closed, 'cursor closed twice');
+    this.#closed = true;
+    this.#pool.giveBack(this.#table, this.#base);
   }
 
   get key(): Uint8Array {
@@ -135,12 +178,15 @@ class OverlayCursor implements Cursor {
   }
 
   seek(key: Uint8Array): boolean {
+    assert(!this.#closed, 'closed cursor used');
+    if (this.#overlays.length === 0) return this.#base.seek(key);
     for (const overlay of this.#overlays) overlay.seek(key);
     this.#baseMoved(this.#base.seek(key));
     return this.#settle();
   }
 
   next(): boolean {
+    assert(!this.#closed, 'closed cursor used');
     if (!this.#overlayLive) return this.#base.next();
     if (this.#current === undefined) this.#baseMoved(this.#base.next());
     else this.#pass(this.#current.key);

@@ -7,6 +7,7 @@ import type { Reader } from './backend.ts';
 import { type KeyVersion, decodePointer } from './key-index.ts';
 import { encodeKeyValue, valueOf } from './key-value.ts';
 import { DEAD, END, type LiveScan, liveScan, scanEnd } from './live-scan.ts';
+import type { ScanReader } from './overlay.ts';
 import { encodeRevision } from './revision.ts';
 import { SlicedSort } from './sliced-sort.ts';
 import type { Snapshot } from './write-buffer.ts';
@@ -42,7 +43,7 @@ export interface RangeResult {
 /** What a range reads from: the store, or a write transaction. */
 export interface RangeSource {
   /** What is readable now; valid within the current step only. */
-  readonly reader: Reader;
+  readonly reader: ScanReader;
   readonly currentRev: number;
   readonly compactRev: number;
   pin(): Snapshot;
@@ -82,6 +83,7 @@ export function rangeNow(source: RangeSource, query: RangeQuery): RangeResult {
   const job = new RangeJob(source, query);
   const done = job.step(Number.MAX_SAFE_INTEGER);
   assert(done, 'a range without a limit of work did not finish');
+  job.close();
   return job.result();
 }
 
@@ -110,8 +112,10 @@ export class RangeJob implements Job<RangeResult> {
   readonly #source: RangeSource;
   readonly #query: RangeQuery;
   readonly #order: Order;
-  #reader: Reader | undefined;
+  #reader: ScanReader | undefined;
   #snapshot: Snapshot | undefined;
+  #started = false;
+  /** While the phase is scan. */
   #scan: LiveScan | undefined;
   #sort: SlicedSort<Selected> | undefined;
   #phase: 'scan' | 'load' | 'sort' | 'fetch' | 'done' = 'scan';
@@ -137,13 +141,12 @@ export class RangeJob implements Job<RangeResult> {
   }
 
   step(units: number): boolean {
-    const reader = this.#snapshot ?? this.#source.reader;
-    this.#reader = reader;
-    this.#scan ??= this.#start(reader);
+    this.#reader = this.#snapshot ?? this.#source.reader;
+    if (!this.#started) this.#start(this.#reader);
     let left = units;
     while (left > 0 && this.#phase !== 'done') left -= this.#work(left);
     if (this.#phase === 'done') return true;
-    if (this.#snapshot === undefined) this.#pin(this.#scan);
+    if (this.#snapshot === undefined) this.#pin();
     return false;
   }
 
@@ -153,27 +156,34 @@ export class RangeJob implements Job<RangeResult> {
   }
 
   close(): void {
+    this.#scan?.close();
+    this.#scan = undefined;
     this.#snapshot?.release();
     this.#snapshot = undefined;
   }
 
-  #start(reader: Reader): LiveScan {
+  #start(reader: ScanReader): void {
+    this.#started = true;
     const { key, rangeEnd, revision } = this.#query;
     this.#readRevision = readRevision(this.#source, revision);
     this.#revision = this.#source.currentRev;
     if (this.#query.countOnly) {
       const count = this.#source.countLive(key, scanEnd(key, rangeEnd), this.#readRevision);
-      this.#count = count ?? 0;
-      if (count !== undefined) this.#endScan();
+      if (count !== undefined) {
+        this.#count = count;
+        this.#phase = 'done';
+        return;
+      }
     }
-    return liveScan(reader, key, scanEnd(key, rangeEnd), this.#readRevision, this.#revision);
+    this.#scan = liveScan(reader, key, scanEnd(key, rangeEnd), this.#readRevision, this.#revision);
   }
 
-  #pin(scan: LiveScan): void {
-    // The source counts its present state only: later, when the limit is reached, is too late to ask.
-    if (this.#phase === 'scan' && this.#order.selectMax !== Infinity) this.#fullCount = this.#countWith(scan);
+  #pin(): void {
     this.#snapshot = this.#source.pin();
-    scan.moveTo(this.#snapshot);
+    if (this.#scan === undefined) return;
+    // The source counts its present state only: later, when the limit is reached, is too late to ask.
+    if (this.#order.selectMax !== Infinity) this.#fullCount = this.#countWith(this.#scan);
+    this.#scan.moveTo(this.#snapshot);
   }
 
   /** The count of the whole range, with what `scan` has walked of it; undefined when the rest has to be walked too. */
@@ -227,6 +237,8 @@ export class RangeJob implements Job<RangeResult> {
   }
 
   #endScan(): void {
+    this.#scan?.close();
+    this.#scan = undefined;
     const { compare, reverse, byValue } = this.#order;
     if (reverse) this.#selected.reverse();
     if (compare === undefined) this.#cut();

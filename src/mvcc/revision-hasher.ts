@@ -3,10 +3,11 @@ import { assert } from '../base/assert.ts';
 import { successor } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
 import { utf8Encode } from '../base/utf8.ts';
-import type { Cursor, Reader } from './backend.ts';
+import type { Cursor } from './backend.ts';
 import { histKey, histMain, histSameKey, histSub } from './key-index.ts';
 import { keyOf } from './key-value.ts';
 import { END, LIVE, type LiveScan, liveScan } from './live-scan.ts';
+import type { ScanReader } from './overlay.ts';
 import { encodeRevision, revisionIsTombstone, revisionMain, revisionSub } from './revision.ts';
 
 const BUCKET = utf8Encode('key');
@@ -56,13 +57,13 @@ export class RevisionHasher {
   }
 
   /** Visits about `units` rows. */
-  work(reader: Reader, units: number): void {
+  work(reader: ScanReader, units: number): void {
     let left = units;
     if (this.#phase === 'liveness') left -= this.#findKept(reader, units);
     if (this.#phase === 'rows' && left > 0) this.#hashRows(reader, left);
   }
 
-  #findKept(reader: Reader, units: number): number {
+  #findKept(reader: ScanReader, units: number): number {
     const { hashRevision } = this.#bounds;
     const fresh = this.#liveness === undefined;
     // No revision is current to a scan of the past: it stays right while the store moves on.
@@ -72,21 +73,23 @@ export class RevisionHasher {
       const step = this.#liveness.advance();
       if (step !== END && step !== LIVE) continue;
       if (step === END && !this.#keepsTombstone(reader)) this.#keepRevision = this.#bounds.compactRevision;
+      this.#liveness.close();
       this.#liveness = undefined;
       this.#phase = 'rows';
       return done;
     }
+    this.#liveness.close();
     return units;
   }
 
-  #keepsTombstone(reader: Reader): boolean {
+  #keepsTombstone(reader: ScanReader): boolean {
     if (!this.#tombstonesAreKept) return false;
     const { hashRevision } = this.#bounds;
     const last = reader.last('rev', encodeRevision(hashRevision + 1, 0));
     return last !== undefined && revisionMain(last.key) === hashRevision && revisionIsTombstone(last.key);
   }
 
-  #hashRows(reader: Reader, units: number): void {
+  #hashRows(reader: ScanReader, units: number): void {
     const rows = reader.cursor('rev');
     const history = reader.cursor('hist');
     let found = rows.seek(this.#position);
@@ -94,13 +97,15 @@ export class RevisionHasher {
       const key = found ? rows.key : undefined;
       if (key === undefined || revisionMain(key) > this.#bounds.hashRevision) {
         this.#phase = 'done';
-        return;
+        break;
       }
       const value = rows.value;
       if (this.#counts(history, key, value)) this.#hash = crc32c(crc32c(this.#hash, key), value);
       this.#position = successor(key);
       found = rows.next();
     }
+    rows.close();
+    history.close();
   }
 
   #counts(history: Cursor, revKey: Uint8Array, kv: Uint8Array): boolean {

@@ -3,6 +3,7 @@
  * state as it was then. Synchronous; time, disk and network are elsewhere. All state is in the tables of the write buffer.
  */
 import { assert } from '../base/assert.ts';
+import { EMPTY } from '../base/bytes.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import type { Job } from '../ports/job.ts';
 import { CompactionJob } from './compaction.ts';
@@ -11,7 +12,7 @@ import { type MvccEvent, PREV_NONE, PREV_UNKNOWN } from './event.ts';
 import { type BackendHash, BackendHashJob } from './hash-backend.ts';
 import { type CompactionHash, type HashKv, HashKvJob } from './hash-kv.ts';
 import { type HistorySlice, readHistory } from './history.ts';
-import { type KeyVersion, decodeHist, histIsTombstone, histKey, histMain, histSameKey } from './key-index.ts';
+import { type KeyVersion, decodeHist, histIsTombstone, histKey, histSameKey } from './key-index.ts';
 import { keysOfLease } from './lease-keys.ts';
 import {
   CURRENT_REVISION,
@@ -136,12 +137,10 @@ export class MvccStore implements RangeSource {
   versionAt(key: Uint8Array, revision: number): KeyVersion | undefined {
     const sought = histKey(key, revision, SUB_MAX);
     const cursor = this.buffer.cursor('hist');
-    if (!cursor.seek(sought)) return undefined;
-    const row = cursor.key;
-    if (!histSameKey(row, sought)) return undefined;
-    assert(histMain(row) <= revision, 'history out of order', { main: histMain(row), revision });
-    const value = cursor.value;
-    return histIsTombstone(value) ? undefined : decodeHist(row, value);
+    const row = cursor.seek(sought) ? cursor.key : EMPTY;
+    const value = histSameKey(row, sought) ? cursor.value : undefined;
+    cursor.close();
+    return value === undefined || histIsTombstone(value) ? undefined : decodeHist(row, value);
   }
 
   /**

@@ -6,8 +6,8 @@
  * reading them while writes go on. Frozen layers are merged when they become many.
  */
 import { assert } from '../base/assert.ts';
-import { type Backend, type BackendView, type Cursor, type Reader, type Table, WriteBatch } from './backend.ts';
-import { DELETED, Layer, LayeredReader } from './overlay.ts';
+import { type Backend, type BackendView, type Table, WriteBatch } from './backend.ts';
+import { CursorPool, DELETED, Layer, LayeredReader, type ScanCursor, type ScanReader } from './overlay.ts';
 
 /** Every read looks at each layer: above this many, those of like size are merged. */
 const FROZEN_LAYERS_MAX = 4;
@@ -15,10 +15,12 @@ const FROZEN_LAYERS_MAX = 4;
 /** A view of the backend and how many read through it: the buffer itself and every pin taken meanwhile. */
 class SharedView {
   readonly view: BackendView;
+  readonly cursors: CursorPool;
   #uses = 1;
 
   constructor(view: BackendView) {
     this.view = view;
+    this.cursors = new CursorPool(view);
   }
 
   retain(): void {
@@ -31,7 +33,7 @@ class SharedView {
   }
 }
 
-export class WriteBuffer implements Reader {
+export class WriteBuffer implements ScanReader {
   readonly #backend: Backend;
   #base: SharedView;
   #active = new Layer();
@@ -87,8 +89,8 @@ export class WriteBuffer implements Reader {
     return this.#reader.get(table, key);
   }
 
-  /** Invalid after the next put, delete or flush. */
-  cursor(table: Table): Cursor {
+  /** Invalid after the next put, delete or flush; to be closed all the same, before the flush ends. */
+  cursor(table: Table): ScanCursor {
     return this.#reader.cursor(table);
   }
 
@@ -115,7 +117,7 @@ export class WriteBuffer implements Reader {
     base.retain();
     this.#activePins++;
     const snapshot = new Snapshot(
-      new LayeredReader([active, ...this.#frozenStack()], base.view),
+      new LayeredReader([active, ...this.#frozenStack()], base.view, base.cursors),
       () => this.#flushes,
       () => {
         this.#pins.delete(snapshot);
@@ -203,20 +205,20 @@ export class WriteBuffer implements Reader {
   }
 
   #restack(): LayeredReader {
-    this.#reader = new LayeredReader([this.#active, ...this.#frozenStack()], this.#base.view);
+    this.#reader = new LayeredReader([this.#active, ...this.#frozenStack()], this.#base.view, this.#base.cursors);
     return this.#reader;
   }
 }
 
 /** What was readable when it was pinned, whatever was written and flushed since. Release it, and soon. */
-export class Snapshot implements Reader {
-  readonly #reader: Reader;
+export class Snapshot implements ScanReader {
+  readonly #reader: ScanReader;
   readonly #flushes: () => number;
   readonly #pinnedAt: number;
   readonly #onRelease: () => void;
   #released = false;
 
-  constructor(reader: Reader, flushes: () => number, onRelease: () => void) {
+  constructor(reader: ScanReader, flushes: () => number, onRelease: () => void) {
     this.#reader = reader;
     this.#flushes = flushes;
     this.#pinnedAt = flushes();
@@ -233,7 +235,7 @@ export class Snapshot implements Reader {
     return this.#reader.get(table, key);
   }
 
-  cursor(table: Table): Cursor {
+  cursor(table: Table): ScanCursor {
     assert(!this.#released, 'read of a released snapshot');
     return this.#reader.cursor(table);
   }

@@ -121,6 +121,7 @@ export class WriteTxn implements RangeSource {
     const found: { key: Uint8Array; version: KeyVersion }[] = [];
     const scan = liveScan(this.#host.buffer, key, scanEnd(key, rangeEnd), this.revision, this.revision);
     while (scan.advance() !== END) found.push({ key: scan.key, version: scan.version() });
+    scan.close();
     for (const { key: liveKey, version } of found) this.#delete(liveKey, version);
     return found.length;
   }

@@ -26,7 +26,7 @@ import {
   toQuery,
 } from '../../model/mvcc-rig.ts';
 
-const SEEDS = 80;
+const SEEDS = 60;
 const STEPS = 120;
 
 /** One random operation on the store and the model. */

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { fromBinaryString } from '../../../src/base/bytes.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
-import type { Cursor, Reader, Table } from '../../../src/mvcc/backend.ts';
+import type { Table } from '../../../src/mvcc/backend.ts';
 import { CountIndex } from '../../../src/mvcc/count-index.ts';
+import type { ScanCursor, ScanReader } from '../../../src/mvcc/overlay.ts';
 import { StoreRig, toQuery } from '../../model/mvcc-rig.ts';
 import { modelQuery } from '../../model/mvcc-model.ts';
 
@@ -17,11 +18,11 @@ function bytes(text: string): Uint8Array {
 }
 
 /** Passes reads on and counts the rows that cursors come to. */
-class CountingReader implements Reader {
+class CountingReader implements ScanReader {
   rows = 0;
-  readonly #inner: Reader;
+  readonly #inner: ScanReader;
 
-  constructor(inner: Reader) {
+  constructor(inner: ScanReader) {
     this.#inner = inner;
   }
 
@@ -33,7 +34,7 @@ class CountingReader implements Reader {
     return this.#inner.last(table, before);
   }
 
-  cursor(table: Table): Cursor {
+  cursor(table: Table): ScanCursor {
     const inner = this.#inner.cursor(table);
     const visit = (found: boolean): boolean => {
       this.rows++;
@@ -42,6 +43,7 @@ class CountingReader implements Reader {
     return {
       seek: (key) => visit(inner.seek(key)),
       next: () => visit(inner.next()),
+      close: () => inner.close(),
       get key() {
         return inner.key;
       },

@@ -4,6 +4,7 @@ import { SeededRandom } from '../../../src/base/random.ts';
 import { decodeKeyValue } from '../../../src/mvcc/key-value.ts';
 import { MvccStore } from '../../../src/mvcc/store.ts';
 import { WriteBuffer } from '../../../src/mvcc/write-buffer.ts';
+import { MemoryBackend } from '../../../src/storage/memory-backend.ts';
 import type { Job } from '../../../src/ports/job.ts';
 import { modelQuery } from '../../model/mvcc-model.ts';
 import { StoreRig, runJob, toQuery } from '../../model/mvcc-rig.ts';
@@ -224,6 +225,45 @@ describe('MvccStore', () => {
       expect([name, steps > stepsMin]).toEqual([name, true]);
     }
     expect([...rig.buffer.pins()]).toEqual([]);
+  });
+
+  test('makes no new cursor per read: a view keeps them until it is closed', () => {
+    const backend = new MemoryBackend();
+    let made = 0;
+    const view = backend.view.bind(backend);
+    backend.view = () => {
+      const inner = view();
+      const cursor = inner.cursor.bind(inner);
+      inner.cursor = (table) => {
+        made++;
+        return cursor(table);
+      };
+      return inner;
+    };
+    const store = new MvccStore(new WriteBuffer(backend));
+    for (let i = 0; i < 100; i++) {
+      const txn = store.begin();
+      txn.put(fromBinaryString(`k${i}`), NO_END, 1n);
+      txn.deleteRange(fromBinaryString('k0'), fromBinaryString('k1'));
+      txn.end();
+      store.range(toQuery(modelQuery('k', 'l', { limit: 2 })));
+      store.range(toQuery(modelQuery('k', 'l', { limit: 2, revision: store.currentRev - 1 })));
+      run(store.rangeJob(toQuery(modelQuery('k', 'l', { sortOrder: 2, sortTarget: 4 }))));
+      run(store.rangeStream(toQuery(modelQuery('k', 'l'))).next(3));
+      run(store.hashKvJob(store.currentRev));
+      run(store.hashJob());
+      store.history(store.currentRev - 1, 10);
+      store.keysOf(1n);
+      store.versionAt(fromBinaryString('k1'), 2);
+      const closedEarly = store.rangeJob(toQuery(modelQuery('k', 'l')));
+      closedEarly.step(1);
+      closedEarly.close();
+      if (i % 10 === 5) {
+        store.compact(store.currentRev - 5);
+        run(store.compactionJob()!);
+      }
+    }
+    expect(made).toBeLessThan(40);
   });
 
   test('the hash of the whole database sees every bucket, but not what may differ between members', () => {
