@@ -1,4 +1,4 @@
-import type { Entry, HardState } from '../../gen/raftpb.ts';
+import { EntryType, type Entry, type HardState } from '../../gen/raftpb.ts';
 import type { Snapshot as SnapshotMark } from '../../gen/walpb.ts';
 
 /** Where the kept entries begin. `term` is undefined when no record read so far tells it. */
@@ -62,9 +62,10 @@ export class LogAssembler {
   }
 
   /** Takes an entry that keeps() refused; its data is not needed. Returns what is wrong, if anything. */
-  skipEntry(index: number, term: number): string | undefined {
-    const problem = this.#follow(index);
+  skipEntry(entry: Entry): string | undefined {
+    const problem = this.#follow(entry);
     if (problem !== undefined) return problem;
+    const { index, term } = entry;
     if (index === this.#start.index) this.#start = { index, term };
     this.entries = [];
     return undefined;
@@ -72,7 +73,7 @@ export class LogAssembler {
 
   /** Returns what is wrong, if anything. */
   addEntry(entry: Entry): string | undefined {
-    const problem = this.#follow(entry.index);
+    const problem = this.#follow(entry);
     if (problem !== undefined) return problem;
     if (entry.index <= this.#start.index) this.#start = { index: entry.index - 1, term: undefined };
     const at = entry.index - this.#start.index - 1;
@@ -84,12 +85,18 @@ export class LogAssembler {
     return undefined;
   }
 
-  setState(state: HardState): void {
+  /** Returns what is wrong, if anything. */
+  setState(state: HardState): string | undefined {
+    const { term, commit } = this.hardState;
+    if (state.term < term || state.commit < commit) {
+      return `hard state with term ${state.term}, commit index ${state.commit} after term ${term}, commit index ${commit}`;
+    }
     this.hardState = state;
     const reached = this.#pending.filter((mark) => mark.index <= state.commit);
-    if (reached.length === 0) return;
+    if (reached.length === 0) return undefined;
     this.#pending = this.#pending.filter((mark) => mark.index > state.commit);
     for (const mark of reached) this.#accept(mark);
+    return undefined;
   }
 
   addMark(mark: SnapshotMark): void {
@@ -97,9 +104,15 @@ export class LogAssembler {
     else this.#pending.push(mark);
   }
 
-  /** Moves the log's end to `index`. */
-  #follow(index: number): string | undefined {
-    if (index === 0) return 'entry with index 0';
+  /**
+   * Moves the log's end to the entry. A record's type is not covered by its checksum: what one that was changed would make
+   * of a hard state or of a mark is told by numbers that no entry has.
+   */
+  #follow({ type, term, index }: Entry): string | undefined {
+    if (index === 0 || type > EntryType.EntryConfChangeV2 || !Number.isSafeInteger(term)) {
+      return `no entry has index ${index}, term ${term} and type ${type}`;
+    }
+    if (index <= this.hardState.commit) return `entry ${index} comes after commit index ${this.hardState.commit}`;
     // An entry that follows a mark, but not the entry that the log has there, shows that the mark has replaced the log.
     const replacing = this.#pending.findLast((mark) => mark.index === index - 1);
     if (replacing !== undefined && !this.#isOnPath(replacing)) {

@@ -144,8 +144,7 @@ class Reading {
       case RecordType.entry:
         return this.#takeEntry(reader);
       case RecordType.state:
-        this.#log.setState(decodeHardState(reader.data));
-        return undefined;
+        return this.#log.setState(decodeHardState(reader.data));
       case RecordType.metadata:
         return this.#takeMetadata(reader.data);
       case RecordType.snapshot:
@@ -166,7 +165,7 @@ class Reading {
 
   #takeEntry(reader: SegmentReader): string | undefined {
     const entry = decodeEntry(reader.data);
-    if (!this.#log.keeps(entry.index)) return this.#log.skipEntry(entry.index, entry.term);
+    if (!this.#log.keeps(entry.index)) return this.#log.skipEntry(entry);
     reader.retain();
     return this.#log.addEntry(entry);
   }

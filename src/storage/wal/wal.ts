@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts';
 import { encodeHardState, type EntryInit, type HardState } from '../../gen/raftpb.ts';
 import { encodeSnapshot } from '../../gen/walpb.ts';
 import type { DurableLog, LogDone, SnapshotMarkInit } from '../../server/durable-log.ts';
@@ -53,10 +54,11 @@ export class Wal implements DurableLog {
   readonly #segments: SegmentName[];
   #file: SegmentFile;
 
-  /** State of the encoder: includes what is not written yet. */
+  /** The state given last, and whether it has yet to be encoded. */
   #hardState: HardState;
-  /** #hardState differs from what was encoded last, in the commit index only. */
   #stateWaits = false;
+  /** The state encoded last, and what else the encoder has come to: all of it may still wait to be written. */
+  #encodedState: HardState;
   #lastIndex: number;
   #lastSeq: number;
   /** Length of the file that is being encoded for. */
@@ -90,6 +92,7 @@ export class Wal implements DurableLog {
     this.#segments = [...end.segments];
     this.#file = file;
     this.#hardState = end.hardState;
+    this.#encodedState = end.hardState;
     this.#lastIndex = end.lastIndex;
     this.#lastSeq = end.segments.at(-1)?.seq ?? 0;
     this.#position = file.offset;
@@ -99,7 +102,9 @@ export class Wal implements DurableLog {
 
   append(hardState: HardState | undefined, entries: readonly EntryInit[], mustSync: boolean, done: LogDone): void {
     if (!this.#accepts()) return this.#refuse(done);
+    this.#checkEntries(entries);
     if (hardState !== undefined) {
+      this.#checkState(hardState);
       this.#hardState = { ...hardState };
       this.#stateWaits = true;
     }
@@ -158,6 +163,29 @@ export class Wal implements DurableLog {
     this.#schedule(() => done(this.#failure ?? new WalError('the log is closed')));
   }
 
+  /** What a reader would refuse must not get into a file. */
+  #checkEntries(entries: readonly EntryInit[]): void {
+    let last = this.#lastIndex;
+    for (const { index = 0 } of entries) {
+      assert(index > this.#encodedState.commit && index <= last + 1, 'entry does not fit on the log', {
+        index,
+        last,
+        commit: this.#encodedState.commit,
+      });
+      last = index;
+    }
+  }
+
+  #checkState({ term, commit }: HardState): void {
+    const before = this.#hardState;
+    assert(term >= before.term && commit >= before.commit, 'hard state goes back', {
+      term,
+      commit,
+      termBefore: before.term,
+      commitBefore: before.commit,
+    });
+  }
+
   /** Encodes the entries, then the hard state if it changed. */
   #encode(entries: readonly EntryInit[]): void {
     if (this.#position >= this.#segmentBytes) this.#beginSegment();
@@ -167,10 +195,7 @@ export class Wal implements DurableLog {
     this.#position += encoder.length - before;
     const last = entries.at(-1);
     if (last?.index !== undefined) this.#lastIndex = last.index;
-    if (this.#stateWaits) {
-      this.#stateWaits = false;
-      this.#record(RecordType.state, encodeHardState(this.#hardState));
-    }
+    if (this.#stateWaits) this.#encodeState();
   }
 
   #record(type: number, data: Uint8Array): void {
@@ -187,6 +212,12 @@ export class Wal implements DurableLog {
     const { term, vote } = this.#hardState;
     const newTerm = mark.term > term;
     this.#hardState = { term: newTerm ? mark.term : term, vote: newTerm ? 0n : vote, commit: mark.index };
+    this.#encodeState();
+  }
+
+  #encodeState(): void {
+    this.#stateWaits = false;
+    this.#encodedState = this.#hardState;
     this.#record(RecordType.state, encodeHardState(this.#hardState));
   }
 
@@ -197,8 +228,8 @@ export class Wal implements DurableLog {
     this.#encoderBegins = segmentName(this.#lastSeq, this.#lastIndex + 1);
     this.#encoder.crcRecord();
     this.#encoder.record(RecordType.metadata, this.#metadataBytes);
-    if (!isEmptyState(this.#hardState)) this.#encoder.record(RecordType.state, encodeHardState(this.#hardState));
-    this.#stateWaits = false;
+    // Not one that waits: it may count entries as committed that are about to follow.
+    if (!isEmptyState(this.#encodedState)) this.#encoder.record(RecordType.state, encodeHardState(this.#encodedState));
     this.#position = this.#encoder.length;
   }
 
