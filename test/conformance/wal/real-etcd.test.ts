@@ -132,10 +132,11 @@ describe.runIf(available)('with a real etcd', () => {
   test('its snapshot files are read, and encode to the same bytes', () => {
     const dir = join(dataDir, 'member', 'snap');
     const snaps = new SnapFiles(fs, dir, silentLogger);
-    const [file] = snaps.list().slice(-1);
-    const snapshot = snaps.newest();
+    // The file comes before the mark in the WAL: a killed etcd may have one more than it has marks.
+    const marked = snaps.list().filter(({ index }) => log.marks.some((mark) => mark.index === index));
+    const file = marked.at(-1);
+    const snapshot = snaps.newest(({ index }) => index === file?.index);
     expect(snapshot?.metadata).toMatchObject({ index: file?.index, term: file?.term });
-    expect(log.marks.map((mark) => mark.index)).toContain(file?.index);
     const again = new SnapFiles(fs, join(root, 'snap'), silentLogger);
     again.write(snapshot ?? {});
     const name = file?.name ?? '';
