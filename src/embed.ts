@@ -1,5 +1,7 @@
 /** Starts a whole server within this process: what the command does, and tests. */
+import { createHash } from 'node:crypto';
 import { platform } from 'node:process';
+import { AssertionError } from './base/assert.ts';
 import { Dispatcher } from './rpc/dispatcher.ts';
 import { GrpcJsTransport } from './rpc/grpc-js/grpc-js-transport.ts';
 import { ClientListener, type ListenAddress } from './rpc/client-listener.ts';
@@ -75,7 +77,10 @@ export async function startServer(config: ServerConfig, { logger, onFatal }: Sta
     maxRequestBytes: config.maxRequestBytes,
     electionTimeoutMs: config.electionMs,
     warnUnaryMs: config.warningUnaryRequestMs,
-    onPanic: (error) => onFatal('internal error', error instanceof Error ? error : new Error(String(error))),
+    onPanic: (error) => {
+      // A broken invariant may already have touched the state; any other mistake of a handler stays its own.
+      if (error instanceof AssertionError) onFatal('internal error', error);
+    },
   });
   const transport = new GrpcJsTransport({
     opener: dispatcher,
@@ -140,7 +145,7 @@ function registerServices(member: Member, kv: KvApi, health: HealthStatus): Serv
   registerKv(registry, core, kv);
   registerWatch(registry, member.hub);
   registerLease(registry, core, new LeaseApi(core));
-  registerCluster(registry, new ClusterApi(core));
+  registerCluster(registry, new ClusterApi(core, sha1));
   const snapshots = new DatabaseSnapshots({
     files: new NodeFileSystem(),
     dir: state.databaseDir,
@@ -153,6 +158,10 @@ function registerServices(member: Member, kv: KvApi, health: HealthStatus): Serv
   registerMaintenance(registry, core, maintenance, snapshots);
   health.register(registry);
   return registry;
+}
+
+function sha1(bytes: Uint8Array): Uint8Array {
+  return createHash('sha1').update(bytes).digest();
 }
 
 function addressOf(url: UrlAddress): ListenAddress {

@@ -1,5 +1,6 @@
 /** What unary and streaming calls have in common: context, deadline, cancellation, the end. */
 
+import { WireError } from '../base/wire.ts';
 import { AssertionError } from '../base/assert.ts';
 import { Code, EtcdError } from '../base/etcd-error.ts';
 import { tokenOf } from './admission.ts';
@@ -98,6 +99,9 @@ export abstract class CallBase implements RpcContext {
 
   protected statusOf(error: unknown): EtcdError {
     if (error instanceof EtcdError) return error;
+    if (error instanceof WireError) {
+      return new EtcdError(Code.Internal, `grpc: error unmarshalling request: ${error.message}`);
+    }
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.env.logger.error('handler failed', { method: this.path, error: text });
     this.env.onPanic(error);

@@ -4,6 +4,7 @@ import { putCost, txnCost } from '../apply/quota-cost.ts';
 import { isReadOnlyTxn, isSerializableTxn } from '../apply/txn-kind.ts';
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../apply/validate.ts';
 import { etcdError } from '../base/etcd-error.ts';
+import { AlarmType } from '../gen/rpc.ts';
 import type {
   CompactionRequest,
   CompactionResponseInit,
@@ -72,6 +73,7 @@ export class KvApi {
   }
 
   #refuseWithoutRoom(costBytes: number): void {
+    if (this.#core.parts.alarms.isActive(AlarmType.NOSPACE)) throw etcdError('NoSpace');
     if (this.#core.hasRoom(costBytes)) return;
     // The refusal does not wait for the alarm, which keeps the next ones out on every member.
     void this.#core.raiseNoSpace();

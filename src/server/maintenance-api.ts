@@ -63,7 +63,7 @@ export class MaintenanceApi {
   async hashKv(revision: number): Promise<HashKVResponseInit> {
     const { store, jobs } = this.#core.parts;
     const header = this.#core.header(store.currentRev);
-    const { hash, compactRevision, revision: hashRevision } = await jobs.run(store.hashKvJob(revision));
+    const { hash, compactRevision, hashRevision } = await jobs.run(store.hashKvJob(revision));
     return { header, hash, compactRevision, hashRevision };
   }
 

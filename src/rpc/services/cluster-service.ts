@@ -1,5 +1,12 @@
 /** etcdserverpb.Cluster. */
-import { decodeMemberListRequest, encodeMemberListResponse } from '../../gen/rpc.ts';
+import {
+  decodeMemberAddRequest,
+  decodeMemberListRequest,
+  decodeMemberPromoteRequest,
+  decodeMemberRemoveRequest,
+  decodeMemberUpdateRequest,
+  encodeMemberListResponse,
+} from '../../gen/rpc.ts';
 import { ClusterService } from '../../gen/services.ts';
 import type { ClusterApi } from '../../server/cluster-api.ts';
 import type { ServiceRegistry } from '../service-registry.ts';
@@ -9,7 +16,8 @@ export function registerCluster(registry: ServiceRegistry, cluster: ClusterApi):
   registry.unary(MemberList.path, async (_ctx, bytes) =>
     encodeMemberListResponse(await cluster.list(decodeMemberListRequest(bytes).linearizable)),
   );
-  for (const { path } of [MemberAdd, MemberRemove, MemberUpdate, MemberPromote]) {
-    registry.unary(path, () => cluster.refuse());
-  }
+  registry.unary(MemberAdd.path, (_ctx, bytes) => cluster.add(decodeMemberAddRequest(bytes)));
+  registry.unary(MemberRemove.path, (_ctx, bytes) => cluster.remove(decodeMemberRemoveRequest(bytes).ID));
+  registry.unary(MemberUpdate.path, (_ctx, bytes) => cluster.update(decodeMemberUpdateRequest(bytes)));
+  registry.unary(MemberPromote.path, (_ctx, bytes) => cluster.promote(decodeMemberPromoteRequest(bytes).ID));
 }

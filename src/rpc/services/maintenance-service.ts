@@ -2,10 +2,12 @@
 import { etcdError } from '../../base/etcd-error.ts';
 import {
   decodeAlarmRequest,
+  decodeDowngradeRequest,
   decodeHashKVRequest,
   decodeMoveLeaderRequest,
   encodeAlarmResponse,
   encodeDefragmentResponse,
+  encodeDowngradeResponse,
   encodeHashKVResponse,
   encodeHashResponse,
   encodeMoveLeaderResponse,
@@ -14,6 +16,7 @@ import {
 } from '../../gen/rpc.ts';
 import { MaintenanceService } from '../../gen/services.ts';
 import type { ServerCore } from '../../server/core.ts';
+import { downgrade } from '../../server/downgrade.ts';
 import type { MaintenanceApi } from '../../server/maintenance-api.ts';
 import type { SnapshotSource } from '../../server/snapshot-source.ts';
 import type { ServiceRegistry } from '../service-registry.ts';
@@ -29,7 +32,7 @@ export function registerMaintenance(
   maintenance: MaintenanceApi,
   snapshots: SnapshotSource,
 ): void {
-  const { Alarm, Status, Defragment, Hash, HashKV, Snapshot, MoveLeader } = MaintenanceService.methods;
+  const { Alarm, Status, Defragment, Hash, HashKV, Snapshot, MoveLeader, Downgrade } = MaintenanceService.methods;
   registry.unary(Alarm.path, async (_ctx, bytes) => {
     const response = await maintenance.alarm(decodeAlarmRequest(bytes));
     return encodeAlarmResponse(core.withHeader(response));
@@ -49,6 +52,9 @@ export function registerMaintenance(
     if (targetID !== core.parts.memberId) throw etcdError('BadLeaderTransferee');
     return encodeMoveLeaderResponse({});
   });
+  registry.unary(Downgrade.path, async (_ctx, bytes) =>
+    encodeDowngradeResponse(await downgrade(core, decodeDowngradeRequest(bytes))),
+  );
   registry.serverStream(Snapshot.path, (call) => streamSnapshot(call, snapshots), { isServedByLearner: () => true });
 }
 
