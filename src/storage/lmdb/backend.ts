@@ -1,4 +1,6 @@
 /** The Backend port on LMDB: one data file, one named database per table. */
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { assert, must } from '../../base/assert.ts';
 import type { Backend, BackendView, WriteBatch } from '../../mvcc/backend.ts';
 import { Committer } from './commit.ts';
@@ -67,7 +69,7 @@ export class LmdbBackend implements Backend {
         done(undefined);
       } else {
         this.#state = 'failed';
-        this.#failure = new Error(`commit to ${this.#options.path} failed: ${error.message}`, { cause: error });
+        this.#failure = commitFailure(this.#options.path, error);
         done(this.#failure);
       }
     });
@@ -143,5 +145,22 @@ export class LmdbBackend implements Backend {
   #forgetSizes(): void {
     this.#sizeBytes = undefined;
     this.#sizeInUseBytes = undefined;
+  }
+}
+
+/** The system reports a full disk as a short write, which LMDB turns into EIO. */
+function commitFailure(path: string, error: Error): Error {
+  const reason = isDiskFull(path) ? 'no space left on device' : error.message;
+  return new Error(`commit to ${path} failed: ${reason}`, { cause: error });
+}
+
+const FULL_DISK_BYTES_MAX = 64 * 1024;
+
+function isDiskFull(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize <= FULL_DISK_BYTES_MAX;
+  } catch {
+    return false;
   }
 }
