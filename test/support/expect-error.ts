@@ -13,6 +13,7 @@ export const Status = {
   FailedPrecondition: 9,
   OutOfRange: 11,
   Unimplemented: 12,
+  Internal: 13,
   Unavailable: 14,
   DataLoss: 15,
   Unauthenticated: 16,

@@ -77,10 +77,15 @@ export class StreamInbox<T> {
   }
 }
 
+/** JSON for people: bigints with an `n`, bytes as latin1 text. */
 export function show(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => {
-    if (typeof item === 'bigint') return `${item}n`;
-    if (item instanceof Uint8Array) return Buffer.from(item).toString('latin1');
-    return item;
-  });
+  return JSON.stringify(plain(value));
+}
+
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return `${value}n`;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1');
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, plain(item)]));
 }

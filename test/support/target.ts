@@ -102,8 +102,10 @@ export function describeTargets(name: string, body: (target: TargetGetter) => vo
       beforeAll(async () => {
         started = await Target.start(kind, options);
       });
+      let ended = false;
       afterEach((context) => {
-        if (!started || started.server.running) return;
+        if (!started || started.server.running || ended) return;
+        ended = true;
         console.error(`${kind} ended during or before: ${context.task.name}\n${started.server.logTail(20)}`);
       });
       afterAll(async () => {
