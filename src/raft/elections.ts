@@ -74,6 +74,7 @@ export function onVoteRequest(state: RaftState, message: Message): void {
   // A granted pre-vote is for the term asked about; a refusal tells the candidate where this member is.
   response.term = granted ? message.term : state.term;
   response.reject = !granted;
+  if (!granted) tellCommit(state, response);
   state.send(response);
   if (granted && !preVote) {
     state.electionElapsed = 0;
@@ -88,7 +89,24 @@ export function sticksToLeader(state: RaftState, message: Message): boolean {
   return state.limits.checkQuorum && state.leader !== NONE && state.electionElapsed < state.limits.electionTicks;
 }
 
+/**
+ * A refusal says what is committed. A candidate may need votes by a configuration that it does not know to be outdated,
+ * from members that have moved on and will not elect it: with this it moves on too. Others leave these fields unset and
+ * ignore them.
+ */
+function tellCommit({ log }: RaftState, response: Message): void {
+  response.commit = log.committed;
+  response.logTerm = log.termAt(log.committed) ?? 0;
+}
+
+/** What another member knows to be committed is committed, and so is everything before it in a log that holds it. */
+function learnCommit({ log }: RaftState, { commit, logTerm }: Message): void {
+  if (logTerm > 0 && log.holds(commit, logTerm)) log.commitTo(commit);
+}
+
 export function onVoteResponse(state: RaftState, message: Message): void {
+  if (message.reject) learnCommit(state, message);
+  if (state.role === 'follower') return;
   const awaited = state.role === 'pre-candidate' ? MessageType.MsgPreVoteResp : MessageType.MsgVoteResp;
   if (message.type !== awaited) return;
   const result = state.tracker.recordVote(message.from, !message.reject);

@@ -1,8 +1,15 @@
-import { assert } from '../base/assert.ts';
+import { assert, must } from '../base/assert.ts';
 import type { Random } from '../base/random.ts';
-import { MessageType, type Entry, type Message, type Snapshot } from '../gen/raftpb.ts';
+import {
+  MessageType,
+  type ConfState,
+  type Entry,
+  type Message,
+  type Snapshot,
+  type SnapshotMetadata,
+} from '../gen/raftpb.ts';
 import { silentLogger, type Logger } from '../ports/logger.ts';
-import { configurationFrom, type Configuration } from './configuration.ts';
+import { confStateOf, configurationFrom, type Configuration } from './configuration.ts';
 import { Durability } from './durability.ts';
 import { isForwardedRequest } from './messages.ts';
 import { RaftLog, payloadBytes } from './raft-log.ts';
@@ -102,6 +109,13 @@ export class RaftState {
   /** An entry of this term is committed, so the commit index covers everything earlier leaders committed (paper §8). */
   get committedInTerm(): boolean {
     return this.log.termAt(this.log.committed) === this.term;
+  }
+
+  /** Describes a snapshot of the state machine as it is now. */
+  snapshotMetadata(): SnapshotMetadata & { confState: ConfState } {
+    const index = this.log.applied;
+    const term = must(this.log.termAt(index), 'term at the applied index');
+    return { index, term, confState: confStateOf(this.tracker.configuration) };
   }
 
   becomeFollower(term: number, leader: bigint): void {

@@ -1,5 +1,12 @@
 import { assert } from '../base/assert.ts';
-import { EntryType, MessageType, type ConfState, type HardState, type Message } from '../gen/raftpb.ts';
+import {
+  EntryType,
+  MessageType,
+  type ConfState,
+  type HardState,
+  type Message,
+  type SnapshotMetadata,
+} from '../gen/raftpb.ts';
 import { encodeAnyConfChange, type AnyConfChange } from './conf-change.ts';
 import { confStateOf, type Configuration } from './configuration.ts';
 import { campaign, onVoteRequest, onVoteResponse, sticksToLeader } from './elections.ts';
@@ -257,6 +264,14 @@ export class Raft {
     this.#state.log.compactTo(index);
   }
 
+  /**
+   * Describes a snapshot of the state machine as it is now; for a snapshot to keep, and to put into a MsgSnap with its
+   * data. Between applyConfChange() and the applied() that belongs to it, the two do not fit together.
+   */
+  snapshotMetadata(): SnapshotMetadata & { confState: ConfState } {
+    return this.#state.snapshotMetadata();
+  }
+
   confState(): ConfState {
     return confStateOf(this.#state.tracker.configuration);
   }
@@ -393,7 +408,7 @@ export class Raft {
         return onSnapshot(state, message);
       case MessageType.MsgVoteResp:
       case MessageType.MsgPreVoteResp:
-        return state.role === 'follower' ? undefined : onVoteResponse(state, message);
+        return onVoteResponse(state, message);
       case MessageType.MsgProp:
         return onForwardedProposal(state, message);
       case MessageType.MsgReadIndex:

@@ -1,7 +1,6 @@
 /** The leader's side of log replication (paper §5.3, §5.4.2; dissertation §10.2). */
 import { EMPTY } from '../base/bytes.ts';
 import { MessageType, type Entry, type Message } from '../gen/raftpb.ts';
-import { confStateOf } from './configuration.ts';
 import { newMessage } from './messages.ts';
 import type { Progress } from './progress.ts';
 import { payloadBytes } from './raft-log.ts';
@@ -49,15 +48,12 @@ function sendAppend(state: RaftState, id: bigint, progress: Progress, evenIfEmpt
  */
 function sendSnapshot(state: RaftState, id: bigint, progress: Progress): boolean {
   if (!progress.recentActive) return false;
-  const { log } = state;
-  const index = log.applied;
+  const metadata = state.snapshotMetadata();
+  const { index } = metadata;
   const message = newMessage(MessageType.MsgSnap, id);
-  message.snapshot = {
-    data: EMPTY,
-    metadata: { index, term: log.termAt(index) ?? 0, confState: confStateOf(state.tracker.configuration) },
-  };
+  message.snapshot = { data: EMPTY, metadata };
   progress.becomeSnapshot(index);
-  state.logger.info('member needs a snapshot', { id, match: progress.match, firstIndex: log.firstIndex, index });
+  state.logger.info('member needs a snapshot', { id, match: progress.match, index });
   state.send(message);
   return true;
 }

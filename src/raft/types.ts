@@ -97,6 +97,9 @@ export interface ReadState {
  *    `applied(index)`.
  *
  * A write replaces whatever the log held from its first index on.
+ *
+ * A MsgSnap among the messages carries no data: the caller makes a snapshot of the state machine, fills in its data and
+ * metadata (Raft.snapshotMetadata(), of that moment), sends it, and says how that went with reportSnapshot().
  */
 export interface Ready {
   /** Counts Readys from 1. */

@@ -37,8 +37,10 @@ export function messageText(message: Message): string {
   const { type, from, to, term, logTerm, index, commit, entries, snapshot, reject, rejectHint, context } = message;
   const parts = [`${from}->${to} ${nameOf(type)}`];
   if (term > 0) parts.push(`term=${term}`);
-  if (index > 0 || logTerm > 0) parts.push(logTerm > 0 && !reject ? `at=${index}/${logTerm}` : `index=${index}`);
-  if (commit > 0) parts.push(`commit=${commit}`);
+  const refusesVote = reject && type !== MessageType.MsgAppResp;
+  if (index > 0 || (logTerm > 0 && !refusesVote))
+    parts.push(logTerm > 0 && !reject ? `at=${index}/${logTerm}` : `index=${index}`);
+  if (commit > 0) parts.push(refusesVote ? `commit=${commit}/${logTerm}` : `commit=${commit}`);
   if (reject) parts.push(type === MessageType.MsgAppResp ? `reject hint=${rejectHint}/${logTerm}` : 'reject');
   if (entries.length > 0) parts.push(`[${entries.map(entryText).join(', ')}]`);
   if (snapshot?.metadata?.confState !== undefined) {

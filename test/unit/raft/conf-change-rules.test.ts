@@ -129,6 +129,17 @@ describe('dissertation §4.2.1: learners', () => {
   });
 });
 
+describe('members that are not in the configuration', () => {
+  test('cannot depose a leader with their answers, whatever the term', () => {
+    const c = cluster(4, 3);
+    const one = c.elect(1);
+    for (const type of [MsgAppResp, MsgHeartbeatResp, MessageType.MsgVoteResp, MessageType.MsgPreVoteResp]) {
+      one.raft.step(message(type, { from: 4n, term: 9, reject: true }));
+    }
+    expect(one.raft.status()).toMatchObject({ role: 'leader', term: 1 });
+  });
+});
+
 describe('dissertation §4.2.2: a leader that removes itself', () => {
   test('manages the group until a voter certainly knows, then tells it to campaign', () => {
     const c = cluster(3, 3);

@@ -34,3 +34,8 @@ describe('random schedules keep the safety properties, and healing brings progre
     expect(counts.jointEntered).toBeGreaterThanOrEqual(reconfigure ? seeds / 2 : 0);
   });
 });
+
+test('regression, seed 200946: the only voter left does not know it, and members that know refuse it their vote', () => {
+  const cluster = new RandomCluster({ seed: 200_946, voters: 3, spares: 2, steps: 2500, reconfigure: true });
+  expect(() => cluster.run()).not.toThrow();
+});

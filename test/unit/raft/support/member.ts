@@ -178,11 +178,9 @@ export class Member {
   #post(messages: readonly Message[]): void {
     for (const message of messages) {
       if (message.type === MessageType.MsgSnap) {
-        const index = this.raft.appliedIndex;
         const data = new Uint8Array(8);
         putUint64BE(data, 0, this.appliedHash);
-        const term = must(this.raft.termAt(index), 'term at the applied index');
-        message.snapshot = { data, metadata: { index, term, confState: this.raft.confState() } };
+        message.snapshot = { data, metadata: this.raft.snapshotMetadata() };
       }
       this.outbox.push(message);
     }
