@@ -1,4 +1,4 @@
-import { compareBytes } from './bytes.ts';
+import { compareBytes, equalBytes } from './bytes.ts';
 
 /** A chunk splits in two when it would hold more entries than this. */
 const CHUNK_ENTRIES_MAX = 128;
@@ -17,18 +17,28 @@ interface Chunk<V> {
 export class SortedMap<V> {
   /** No chunk is empty; all keys of a chunk sort before all keys of the next. */
   readonly #chunks: Chunk<V>[] = [];
+  /** The first key of each chunk: a search for the chunk touches nothing else. */
+  readonly #firsts: Uint8Array[] = [];
   #size = 0;
+  /** Where the last get looked, so that a set of the same key object need not search. Void after any insert or delete. */
+  #soughtKey: Uint8Array | undefined;
+  #soughtChunk = 0;
+  #soughtAt = 0;
 
   get size(): number {
     return this.#size;
   }
 
   get(key: Uint8Array): V | undefined {
-    const chunk = this.#chunks[this.#chunkOf(key)];
+    const index = this.#chunkOf(key);
+    const chunk = this.#chunks[index];
     if (chunk === undefined) return undefined;
     const at = lowerBound(chunk.keys, key);
+    this.#soughtKey = key;
+    this.#soughtChunk = index;
+    this.#soughtAt = at;
     const found = chunk.keys[at];
-    return found !== undefined && compareBytes(found, key) === 0 ? chunk.values[at] : undefined;
+    return found !== undefined && equalBytes(found, key) ? chunk.values[at] : undefined;
   }
 
   /** Sets the value of `key` and returns the one it had. An existing entry keeps its key object. */
@@ -38,17 +48,20 @@ export class SortedMap<V> {
       this.#append(last, key, value);
       return undefined;
     }
-    const index = this.#chunkOf(key);
+    const sought = this.#soughtKey === key;
+    const index = sought ? this.#soughtChunk : this.#chunkOf(key);
     const chunk = this.#chunks[index] as Chunk<V>;
-    const at = lowerBound(chunk.keys, key);
+    const at = sought ? this.#soughtAt : lowerBound(chunk.keys, key);
     const found = chunk.keys[at];
-    if (found !== undefined && compareBytes(found, key) === 0) {
+    if (found !== undefined && equalBytes(found, key)) {
       const previous = chunk.values[at];
       chunk.values[at] = value;
       return previous;
     }
     chunk.keys.splice(at, 0, key);
     chunk.values.splice(at, 0, value);
+    if (at === 0) this.#firsts[index] = key;
+    this.#soughtKey = undefined;
     this.#size++;
     if (chunk.keys.length > CHUNK_ENTRIES_MAX) this.#split(index, chunk);
     return undefined;
@@ -61,16 +74,24 @@ export class SortedMap<V> {
     if (chunk === undefined) return false;
     const at = lowerBound(chunk.keys, key);
     const found = chunk.keys[at];
-    if (found === undefined || compareBytes(found, key) !== 0) return false;
+    if (found === undefined || !equalBytes(found, key)) return false;
     chunk.keys.splice(at, 1);
     chunk.values.splice(at, 1);
-    if (chunk.keys.length === 0) this.#chunks.splice(index, 1);
+    const first = chunk.keys[0];
+    if (first !== undefined) this.#firsts[index] = first;
+    else {
+      this.#chunks.splice(index, 1);
+      this.#firsts.splice(index, 1);
+    }
+    this.#soughtKey = undefined;
     this.#size--;
     return true;
   }
 
   clear(): void {
     this.#chunks.length = 0;
+    this.#firsts.length = 0;
+    this.#soughtKey = undefined;
     this.#size = 0;
   }
 
@@ -100,23 +121,21 @@ export class SortedMap<V> {
     }
   }
 
-  /** The index of the last chunk whose first key is <= `key`; of the first chunk when there is none. */
+  /** The index of the chunk that holds `key` if any does: the last one that starts at or before it, else the first. */
   #chunkOf(key: Uint8Array): number {
-    const chunks = this.#chunks;
-    let low = 0;
-    let high = chunks.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (compareBytes((chunks[middle] as Chunk<V>).keys[0] as Uint8Array, key) <= 0) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    const firsts = this.#firsts;
+    const at = lowerBound(firsts, key);
+    const first = firsts[at];
+    if (at === 0 || (first !== undefined && equalBytes(first, key))) return at === firsts.length ? 0 : at;
+    return at - 1;
   }
 
   #append(last: Chunk<V> | undefined, key: Uint8Array, value: V): void {
+    this.#soughtKey = undefined;
     this.#size++;
     if (last === undefined || last.keys.length >= CHUNK_ENTRIES_MAX) {
       this.#chunks.push({ keys: [key], values: [value] });
+      this.#firsts.push(key);
       return;
     }
     last.keys.push(key);
@@ -125,7 +144,9 @@ export class SortedMap<V> {
 
   #split(index: number, chunk: Chunk<V>): void {
     const half = chunk.keys.length >>> 1;
-    this.#chunks.splice(index + 1, 0, { keys: chunk.keys.splice(half), values: chunk.values.splice(half) });
+    const upper = { keys: chunk.keys.splice(half), values: chunk.values.splice(half) };
+    this.#chunks.splice(index + 1, 0, upper);
+    this.#firsts.splice(index + 1, 0, upper.keys[0] as Uint8Array);
   }
 }
 
@@ -180,14 +201,29 @@ export class SortedMapCursor<V> {
   }
 }
 
-/** The index of the first key >= `key`. */
+/**
+ * The index of the first key >= `key`. Keys between two that share a prefix with `key` share the shorter of the two
+ * prefixes, so comparisons start after it: keys of one map tend to begin alike.
+ */
 function lowerBound(keys: readonly Uint8Array[], key: Uint8Array): number {
   let low = 0;
   let high = keys.length;
+  let lowShared = 0;
+  let highShared = 0;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (compareBytes(keys[middle] as Uint8Array, key) < 0) low = middle + 1;
-    else high = middle;
+    const other = keys[middle] as Uint8Array;
+    const length = other.length < key.length ? other.length : key.length;
+    let at = lowShared < highShared ? lowShared : highShared;
+    while (at < length && other[at] === key[at]) at++;
+    const before = at < length ? (other[at] as number) < (key[at] as number) : other.length < key.length;
+    if (before) {
+      low = middle + 1;
+      lowShared = at;
+    } else {
+      high = middle;
+      highShared = at;
+    }
   }
   return low;
 }

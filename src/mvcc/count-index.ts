@@ -8,10 +8,10 @@ import type { ScanReader } from './overlay.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 
 /** A run that would be longer is cut in two. Counting an interval walks at most its two outermost runs. */
-const BLOCK_KEYS_MAX = 256;
+const BLOCK_KEYS_MAX = 128;
 /** A run that gets shorter joins the one before it, if that leaves room to grow. */
-const BLOCK_KEYS_MIN = 32;
-const JOINED_KEYS_MAX = 192;
+const BLOCK_KEYS_MIN = 16;
+const JOINED_KEYS_MAX = 96;
 
 /** How many creates and deletes are remembered, to count at past revisions. */
 const DELTAS_MAX = 8192;

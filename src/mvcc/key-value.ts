@@ -5,6 +5,10 @@
 import { EMPTY } from '../base/bytes.ts';
 import { WireReader } from '../base/wire.ts';
 
+/** What one KeyValue that somebody holds for long keeps in memory beside itself, at most. */
+const SLAB_BYTES = 16_384;
+const SLAB_PIECE_MAX_BYTES = 1024;
+
 const KEY_TAG = 0x0a;
 const CREATE_REVISION_TAG = 0x10;
 const MOD_REVISION_TAG = 0x18;
@@ -37,7 +41,7 @@ export function encodeKeyValue(
     numberFieldLength(version) +
     bytesFieldLength(value) +
     (lease === 0n ? 0 : 1 + bigVarintLength(lease));
-  const out = new Uint8Array(length);
+  const out = allocate(length);
   let at = putBytesField(out, 0, KEY_TAG, key);
   at = putNumberField(out, at, CREATE_REVISION_TAG, createRevision);
   at = putNumberField(out, at, MOD_REVISION_TAG, modRevision);
@@ -90,6 +94,21 @@ export function decodeKeyValue(kv: Uint8Array): KeyValueFields {
     else reader.skip(tag);
   }
   return out;
+}
+
+let slab = new Uint8Array(SLAB_BYTES);
+let slabUsed = 0;
+
+/** Zeroed bytes. Small ones are cut from a shared slab: an array buffer of its own costs more than filling it. */
+function allocate(length: number): Uint8Array {
+  if (length > SLAB_PIECE_MAX_BYTES) return new Uint8Array(length);
+  if (slabUsed + length > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const at = slabUsed;
+  slabUsed += length;
+  return slab.subarray(at, slabUsed);
 }
 
 function varintLength(value: number): number {

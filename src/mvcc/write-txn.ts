@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { EMPTY } from '../base/bytes.ts';
+import { EMPTY, copyBytes } from '../base/bytes.ts';
 import type { CountIndex } from './count-index.ts';
 import { DELETE, type MvccEvent, PREV_NONE, PUT } from './event.ts';
 import {
@@ -89,15 +89,16 @@ export class WriteTxn implements RangeSource {
     this.#assertOpen();
     assert(key.length > 0, 'put of the empty key');
     const { buffer } = this.#host;
-    const previous = this.getVersion(key);
+    const ownKey = copyBytes(key);
+    const previous = this.getVersion(ownKey);
     const main = this.#begin + 1;
     const sub = this.#events.length;
     const createRevision = previous?.createRevision ?? main;
     const version = { main, sub, createRevision, version: (previous?.version ?? 0) + 1, lease };
     const kv = encodeKeyValue(key, createRevision, main, version.version, value, lease);
-    const ownKey = keyOf(kv);
-    buffer.put('rev', encodeRevision(main, sub), kv);
+    // First the row that was just looked up: the buffer remembers the place by the key object.
     buffer.put('cur', ownKey, encodePointer(version));
+    buffer.put('rev', encodeRevision(main, sub), kv);
     buffer.put('hist', histKey(ownKey, main, sub), encodeHist(version));
     if (previous === undefined) this.#host.counts.add(buffer, ownKey, main);
     const previousLease = previous?.lease ?? 0n;
