@@ -1,8 +1,10 @@
-/** A store over the memory backend beside the model, driven with the same operations; and random operations to drive them. */
+/** A store beside the model, driven with the same operations; and random operations to drive them. */
 import assert from 'node:assert/strict';
+import { setImmediate } from 'node:timers/promises';
 import { fromBinaryString, toBinaryString, toHex } from '../../src/base/bytes.ts';
 import type { SeededRandom } from '../../src/base/random.ts';
 import { encodeKeyValue } from '../../src/gen/mvccpb.ts';
+import type { Backend } from '../../src/mvcc/backend.ts';
 import type { MvccEvent } from '../../src/mvcc/event.ts';
 import type { RangeQuery, RangeResult } from '../../src/mvcc/range.ts';
 import { MvccStore } from '../../src/mvcc/store.ts';
@@ -48,12 +50,28 @@ export const KEYS: readonly string[] = [
 
 export const LEASES: readonly bigint[] = [0n, 0n, 1n, 0x7fff_ffff_ffff_ffffn, 0x1_0000_0000n, -5n];
 
-export class StoreRig {
-  readonly model = new MvccModel();
-  readonly #later: (() => void)[] = [];
-  backend = new MemoryBackend({ later: (run) => this.#later.push(run) });
-  buffer = new WriteBuffer(this.backend);
-  store = new MvccStore(this.buffer);
+/** A store over a backend, and the model. */
+export class StoreRig<B extends Backend = Backend> {
+  readonly model: MvccModel;
+  readonly backend: B;
+  /** The ends of commits that wait to be called, when the rig has them under control. */
+  readonly #later: (() => void)[] | undefined;
+  buffer: WriteBuffer;
+  store: MvccStore;
+
+  constructor(backend: B, model = new MvccModel(), later?: (() => void)[]) {
+    this.backend = backend;
+    this.model = model;
+    this.#later = later;
+    this.buffer = new WriteBuffer(backend);
+    this.store = new MvccStore(this.buffer);
+  }
+
+  /** Flushes take as long as the test wants: until endFlush. */
+  static inMemory(): StoreRig<MemoryBackend> {
+    const later: (() => void)[] = [];
+    return new StoreRig(new MemoryBackend({ later: (run) => later.push(run) }), new MvccModel(), later);
+  }
 
   /** What the pending compaction is to hash, if it does. */
   #compactionHash: ModelHash | undefined;
@@ -106,9 +124,10 @@ export class StoreRig {
   }
 
   endFlush(): void {
-    this.#later.shift()?.();
+    this.#later?.shift()?.();
   }
 
+  /** Of a rig in memory. */
   flush(): void {
     this.endFlush();
     this.beginFlush();
@@ -116,9 +135,24 @@ export class StoreRig {
     assert.equal(this.buffer.bytes, 0);
   }
 
-  /** Flushes, closes and opens again. */
-  reopen(): void {
+  /** Of any rig. */
+  async flushed(): Promise<void> {
+    while (this.buffer.flushing || this.buffer.bytes > 0) {
+      this.beginFlush();
+      this.endFlush();
+      await setImmediate();
+    }
+  }
+
+  reopenIfItCan(): void {
+    if (this.#later === undefined) return;
     this.flush();
+    this.reopen();
+  }
+
+  /** Opens again what was flushed. */
+  reopen(): void {
+    assert.equal(this.buffer.bytes, 0);
     this.buffer.close();
     this.#compactionHash = undefined;
     this.model.compactionHashes.length = 0;

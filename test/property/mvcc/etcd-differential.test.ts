@@ -16,7 +16,7 @@ if (missing) console.info(`skipped: the store against etcd: ${NO_ETCD}`);
 
 /** Both carry out the same changes; `rig.model` only serves to make up queries. */
 class Pair {
-  readonly rig = new StoreRig();
+  readonly rig = StoreRig.inMemory();
   readonly client: RawClient;
   readonly random: SeededRandom;
 
