@@ -105,11 +105,20 @@ function choosePath(txn: WriteTxn, request: TxnRequest): Path {
   return { succeeded, steps };
 }
 
+/** All puts of the path are checked before any of its ranges: the first error is the one that is answered. */
 function checkPath(store: MvccStore, txn: WriteTxn, leaseExists: LeaseExists, path: Path): void {
+  forEachOp(path, ({ requestPut }) => {
+    if (requestPut !== undefined) checkPut(txn, leaseExists, requestPut);
+  });
+  forEachOp(path, ({ requestRange }) => {
+    if (requestRange !== undefined) checkRangeRevision(store, requestRange);
+  });
+}
+
+function forEachOp(path: Path, visit: (op: RequestOp) => void): void {
   for (const { op, nested } of path.steps) {
-    if (nested !== undefined) checkPath(store, txn, leaseExists, nested);
-    else if (op.requestRange !== undefined) checkRangeRevision(store, op.requestRange);
-    else if (op.requestPut !== undefined) checkPut(txn, leaseExists, op.requestPut);
+    if (nested === undefined) visit(op);
+    else forEachOp(nested, visit);
   }
 }
 
