@@ -14,12 +14,20 @@ export interface MemoryBackendOptions {
    * lost if it never runs. Without it: queueMicrotask.
    */
   later?: (run: () => void) => void;
+  /**
+   * When views see a commit: only once it is done (the default), or at once. LMDB is in between: a view that is opened
+   * while a commit is in flight may see it.
+   */
+  visible?: 'whenDone' | 'atOnce';
 }
 
 export class MemoryBackend implements Backend {
   /** Every SortedRows in here is frozen: a commit replaces it by a changed copy, so a view is just this map. */
   #tables: Tables;
+  /** What views see. */
+  #visible: Tables;
   readonly #later: (run: () => void) => void;
+  readonly #visibleAtOnce: boolean;
   #openViews = 0;
   /** A commit or defragmentation whose `done` was not called yet. */
   #busy = false;
@@ -31,24 +39,30 @@ export class MemoryBackend implements Backend {
 
   constructor(options: MemoryBackendOptions = {}, tables: Tables = emptyTables()) {
     this.#tables = tables;
+    this.#visible = tables;
     this.#later = options.later ?? queueMicrotask;
+    this.#visibleAtOnce = options.visible === 'atOnce';
     this.#sizeBytes = this.sizeInUseBytes();
   }
 
   view(): BackendView {
     this.#assertUsable();
     this.#openViews++;
-    return new MemoryView(this.#tables, () => {
+    return new MemoryView(this.#visible, () => {
       this.#openViews--;
     });
   }
 
   commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
     for (const key of batch.keys) assert(key.length > 0, 'empty key');
+    this.#assertUsable();
+    const next = applyBatch(this.#tables, batch);
     this.#start(done, () => {
-      this.#tables = applyBatch(this.#tables, batch);
+      this.#tables = next;
+      this.#visible = next;
       this.#sizeBytes = Math.max(this.#sizeBytes, this.sizeInUseBytes());
     });
+    if (this.#visibleAtOnce && this.#failNext === undefined) this.#visible = next;
   }
 
   defragment(done: (error: Error | undefined) => void): void {

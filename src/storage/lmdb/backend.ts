@@ -39,8 +39,8 @@ export class LmdbBackend implements Backend {
   #failure: Error | undefined;
   /** In the order they were opened. Those from before a defragmentation hold the former environment. */
   readonly #views = new Map<LmdbView, number>();
-  /** Replaced by a defragmentation, but with open views; and how to end each. */
-  readonly #formers = new Map<Environment, (former: Environment) => void>();
+  /** Replaced by a defragmentation, but with open views; and the file that replaced each. */
+  readonly #formers = new Map<Environment, RewrittenFile>();
   /** undefined: to be read again. */
   #sizeBytes: number | undefined;
   #sizeInUseBytes: number | undefined;
@@ -124,22 +124,21 @@ export class LmdbBackend implements Backend {
     if (this.#failure !== undefined) throw new Error('backend unusable after an error', { cause: this.#failure });
   }
 
-  #replaceEnvironment({ environment, retire }: RewrittenFile): void {
+  #replaceEnvironment(rewritten: RewrittenFile): void {
     const former = this.#environment;
-    this.#environment = environment;
-    this.#committer = new Committer(environment);
+    this.#environment = rewritten.environment;
+    this.#committer = new Committer(rewritten.environment);
     this.#forgetSizes();
-    if (former.activeTxns === 0) retire(former);
-    else this.#formers.set(former, retire);
+    if (former.activeTxns === 0) rewritten.retire(former);
+    else this.#formers.set(former, rewritten);
   }
 
   #viewClosed(view: LmdbView): void {
     this.#views.delete(view);
     const former = view.environment;
     if (former === this.#environment || former.activeTxns > 0) return;
-    const retire = must(this.#formers.get(former), 'environment of a closed view');
+    must(this.#formers.get(former), 'environment of a closed view').retire(former);
     this.#formers.delete(former);
-    retire(former);
   }
 
   #forgetSizes(): void {

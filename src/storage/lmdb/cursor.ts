@@ -59,17 +59,17 @@ export class LmdbCursor implements Cursor {
       this.#onRow = found;
       return found;
     }
-    let at = found;
-    while (!at && this.#depth > 0) {
+    this.#onRow = found;
+    while (!this.#onRow && this.#depth > 0) {
       this.#depth--;
-      at = this.#nextInNode();
+      this.#onRow = this.#nextInNode();
     }
-    this.#onRow = at;
-    while (at && this.#isPointer()) {
+    while (this.#onRow && this.#isPointer()) {
       this.#descend();
-      assert(this.#seekInNode(EMPTY), 'a node of a long key has no rows');
+      this.#onRow = this.#seekInNode(EMPTY);
+      assert(this.#onRow, 'a node of a long key has no rows');
     }
-    return at;
+    return this.#onRow;
   }
 
   #seekLong(key: Uint8Array): boolean {

@@ -53,7 +53,7 @@ export class Environment {
       this.#open(options);
     } catch (error) {
       const reason = describeNativeError(error);
-      throw new Error(`cannot open the database file ${options.path}: ${reason.message}`, { cause: reason });
+      throw new Error(`cannot open the database file ${options.path}: ${reason.message}`, { cause: error });
     }
   }
 

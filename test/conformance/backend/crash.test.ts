@@ -38,7 +38,7 @@ function runAndKill(
       }
     });
     child.on('close', (code, signal) => {
-      if (signal !== 'SIGKILL') reject(new Error(`child ended with ${code} ${signal}`));
+      if (signal !== 'SIGKILL') return reject(new Error(`child ended with ${code} ${signal}`));
       const done = output
         .split('\n')
         .slice(0, -1)
@@ -62,7 +62,7 @@ function expectWhole(path: string, reported: number): number {
       for (let i = 0; i < batchRows(n); i++) {
         const value = view.get(table, batchRowKey(n, i));
         if (value?.length !== (i * 37) % 3000 || value.some((byte) => byte !== (n & 0xff))) {
-          expect.unreachable(`batch ${n} of ${index} row ${i} of ${table}: ${value?.length} bytes`);
+          throw new Error(`batch ${n} of ${index} row ${i} of ${table}: ${value?.length} bytes`);
         }
       }
     }

@@ -1,0 +1,63 @@
+/** What the cases of the backend suite share. */
+import { toHex } from '../../../src/base/bytes.ts';
+import { WriteBatch } from '../../../src/mvcc/backend.ts';
+import type { Backend, BackendView, Table } from '../../../src/mvcc/backend.ts';
+
+/** Gives the backend of the test that runs. */
+export type Subject = () => Backend;
+
+export function bytes(...parts: (string | number | number[])[]): Uint8Array {
+  return new Uint8Array(
+    Buffer.concat(
+      parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : Buffer.from([part].flat()))),
+    ),
+  );
+}
+
+export function commit(backend: Backend, fill: (batch: WriteBatch) => void): Promise<void> {
+  const batch = new WriteBatch();
+  fill(batch);
+  return commitBatch(backend, batch);
+}
+
+export function commitBatch(backend: Backend, batch: WriteBatch): Promise<void> {
+  return new Promise((resolve, reject) => {
+    backend.commit(batch, (error) => (error === undefined ? resolve() : reject(error)));
+  });
+}
+
+export function defragment(backend: Backend): Promise<void> {
+  return new Promise((resolve, reject) => {
+    backend.defragment((error) => (error === undefined ? resolve() : reject(error)));
+  });
+}
+
+export function withView<T>(backend: Backend, read: (view: BackendView) => T): T {
+  const view = backend.view();
+  try {
+    return read(view);
+  } finally {
+    view.close();
+  }
+}
+
+export type Rows = [key: string, value: string][];
+
+/** Every row as hex, from `from` on. */
+export function scan(view: BackendView, table: Table, from: Uint8Array = new Uint8Array(1)): Rows {
+  const rows: Rows = [];
+  const cursor = view.cursor(table);
+  for (let on = cursor.seek(from); on; on = cursor.next()) rows.push([toHex(cursor.key), toHex(cursor.value)]);
+  return rows;
+}
+
+export function text(value: Uint8Array | undefined): string | undefined {
+  return value === undefined ? undefined : Buffer.from(value).toString('latin1');
+}
+
+/** `length` equal bytes, then `last`. */
+export function longKey(length: number, last: number, fill = 0x61): Uint8Array {
+  const key = new Uint8Array(length + 1).fill(fill);
+  key[length] = last;
+  return key;
+}
