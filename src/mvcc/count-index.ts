@@ -50,7 +50,7 @@ export class CountIndex {
     this.#deltasSince = currentRev;
     const cursor = reader.cursor('blocks');
     for (let found = cursor.seek(FIRST_KEY); found; found = cursor.next()) {
-      this.#append({ start: cursor.key, count: getUint32BE(cursor.value, 0) });
+      this.#append({ start: copyBytes(cursor.key), count: getUint32BE(cursor.value, 0) });
     }
     cursor.close();
     if (this.#blocks.length === 0) this.#build(reader);
@@ -119,7 +119,7 @@ export class CountIndex {
       if (block.count === JOINED_KEYS_MAX) {
         this.#append(block);
         this.#dirty.add(block);
-        block = { start: cursor.key, count: 0 };
+        block = { start: copyBytes(cursor.key), count: 0 };
       }
       block.count++;
     }
