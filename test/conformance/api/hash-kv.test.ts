@@ -126,6 +126,11 @@ describeTargets('HashKV', (target) => {
     }
   });
 
+  it('of a negative revision covers nothing', async () => {
+    const { hash } = new HistoryModel().hashKv();
+    for (const revision of [-1, -1000]) expect((await target().client.hashKv(revision)).hash).toBe(hash);
+  });
+
   it('refuses compacted and future revisions', async () => {
     const { client } = target();
     await expectError(client.hashKv(both.model.compactRevision - 1), 'Compacted');

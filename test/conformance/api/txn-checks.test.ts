@@ -156,6 +156,22 @@ describeTargets('txn checks', (target) => {
     await accepted({ success: [put(`${key}1`)], failure: [ignoring] });
   });
 
+  it('looks at all puts of the chosen path, nested ones too, before the revisions of its ranges', async () => {
+    const key = target().prefix();
+    const future = range(key, { revision: 2n ** 40n });
+    await refused({ success: [future, put(key, { lease: 0x7e57 })] }, 'LeaseNotFound');
+    await refused({ success: [future, txn({ success: [put(key, { lease: 0x7e57 })] })] }, 'LeaseNotFound');
+    await refused({ success: [txn({ success: [future] }), put(key, { ignore_lease: true })] }, 'KeyNotFound');
+    await refused(
+      { success: [put(`${key}1`, { ignore_lease: true }), put(`${key}2`, { lease: 0x7e57 })] },
+      'KeyNotFound',
+    );
+    await refused(
+      { success: [put(`${key}1`, { lease: 0x7e57 }), put(`${key}2`, { ignore_lease: true })] },
+      'LeaseNotFound',
+    );
+  });
+
   it('refuses a range at a future or compacted revision before writing anything', async () => {
     const { client } = target();
     const key = target().prefix();
