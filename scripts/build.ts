@@ -1,12 +1,17 @@
-/** Bundles src/main.ts and what it imports into dist/quorate.mjs: one file loads faster than a thousand. */
-import { join } from 'node:path';
+/**
+ * Bundles src/main.ts and what it imports into dist/quorate.mjs, or into --outfile=<path>: one file loads faster than a
+ * thousand. Wherever it lies, node_modules must be found from there.
+ */
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
+const { values } = parseArgs({ options: { outfile: { type: 'string' } } });
 
 await build({
   entryPoints: [join(root, 'src', 'main.ts')],
-  outfile: join(root, 'dist', 'quorate.mjs'),
+  outfile: resolve(values.outfile ?? join(root, 'dist', 'quorate.mjs')),
   bundle: true,
   platform: 'node',
   format: 'esm',
