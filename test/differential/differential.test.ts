@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { quorateExists } from '../support/quorate-process.ts';
+import { quorateExists, withBundle } from '../support/quorate-process.ts';
 import { etcdBinDir, NO_ETCD } from '../support/real-etcd.ts';
 import type { Operation } from './operation.ts';
 import { caseText, generate, type Pair, replay, shrinkFailure } from './session.ts';
@@ -28,7 +28,7 @@ describe.skipIf(reason !== undefined)('the same operations', () => {
   });
 
   it.skipIf(!quorateExists())('give the same on etcd and quorate', { timeout: 600_000 }, async () => {
-    await expectNoDifference(['etcd', 'quorate'], OPS, true);
+    await withBundle(() => expectNoDifference(['etcd', 'quorate'], OPS, true));
     expect(OPS).toBeGreaterThan(0);
   });
 

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { withBundle } from '../support/quorate-process.ts';
 import type { ServerKind } from '../support/server-process.ts';
 import type { Operation } from './operation.ts';
 import { caseText, type Failure, generate, type Pair, replay, shrinkFailure } from './session.ts';
@@ -29,13 +30,12 @@ const pair: Pair = [values.first as ServerKind, values.second as ServerKind];
 const count = Number(values.ops);
 const seed = Number(values.seed);
 
-const failure = values.replay === undefined ? await generated() : await replayed(values.replay);
-if (failure) {
-  await report(failure);
-  process.exitCode = 1;
-} else {
-  console.log('no difference');
-}
+process.exitCode = await withBundle(async () => {
+  const failure = values.replay === undefined ? await generated() : await replayed(values.replay);
+  if (failure) await report(failure);
+  else console.log('no difference');
+  return failure ? 1 : 0;
+});
 
 async function generated(): Promise<Failure | undefined> {
   console.log(`${pair.join(' and ')}: ${count} operations, seed ${seed}`);

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type Command, type ServerOptions, ServerProcess } from './server-process.ts';
 
 const REPO = join(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -21,4 +24,23 @@ export function quorateExists(): boolean {
 
 export function startQuorate(options: ServerOptions = {}): Promise<ServerProcess> {
   return ServerProcess.start(quorateCommand(), options);
+}
+
+/**
+ * Runs `body` with quorate started from a bundle of the present sources, which starts much faster: for tests that start it
+ * again and again. A QUORATE_COMMAND that is set already stays.
+ */
+export async function withBundle<T>(body: () => Promise<T>): Promise<T> {
+  if (process.env['QUORATE_COMMAND'] !== undefined) return body();
+  const node = join(REPO, 'node_modules/.bin/node');
+  // Below the repository, so that node_modules is found from there.
+  const bundle = join(REPO, '.cache', `quorate-${process.pid}.mjs`);
+  await promisify(execFile)(node, [join(REPO, 'scripts/build.ts'), `--outfile=${bundle}`], { cwd: REPO });
+  process.env['QUORATE_COMMAND'] = `${node} ${bundle}`;
+  try {
+    return await body();
+  } finally {
+    delete process.env['QUORATE_COMMAND'];
+    await Promise.all([rm(bundle, { force: true }), rm(`${bundle}.map`, { force: true })]);
+  }
 }

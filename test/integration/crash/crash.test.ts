@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { quorateExists } from '../../support/quorate-process.ts';
+import { quorateExists, withBundle } from '../../support/quorate-process.ts';
 import { crashLoop } from './crash-loop.ts';
 
 /** ROUNDS sets how many; CI runs 200, `node test/integration/crash/main.ts` as many as one likes. */
@@ -10,7 +10,7 @@ it.skipIf(!quorateExists())(
   'kill -9 under load loses nothing that was acknowledged',
   { timeout: 30_000 + ROUNDS * 3_000 },
   async () => {
-    const summary = await crashLoop({ kind: 'quorate', rounds: ROUNDS, seed: SEED });
+    const summary = await withBundle(() => crashLoop({ kind: 'quorate', rounds: ROUNDS, seed: SEED }));
     console.info(
       `${summary.rounds} crashes: ${summary.acknowledged} acknowledged writes all there, ${summary.unacknowledgedKept} more kept, ` +
         `${(summary.seconds / summary.rounds).toFixed(2)} s per round`,

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { withBundle } from '../../support/quorate-process.ts';
 import type { ServerKind } from '../../support/server-process.ts';
 import { crashLoop } from './crash-loop.ts';
 
@@ -17,16 +18,18 @@ const { values } = parseArgs({
 
 console.log(`${values.kind}: ${values.rounds} rounds, seed ${values.seed}`);
 let told = Date.now();
-const summary = await crashLoop({
-  kind: values.kind as ServerKind,
-  rounds: Number(values.rounds),
-  seed: Number(values.seed),
-  onRound: (round, report) => {
-    if (Date.now() - told < 5_000) return;
-    told = Date.now();
-    console.log(`round ${round}: revision ${report.revision}, ${report.acknowledged} acknowledged in this round`);
-  },
-});
+const summary = await withBundle(() =>
+  crashLoop({
+    kind: values.kind as ServerKind,
+    rounds: Number(values.rounds),
+    seed: Number(values.seed),
+    onRound: (round, report) => {
+      if (Date.now() - told < 5_000) return;
+      told = Date.now();
+      console.log(`round ${round}: revision ${report.revision}, ${report.acknowledged} acknowledged in this round`);
+    },
+  }),
+);
 const { rounds, acknowledged, unacknowledgedKept, revision, seconds } = summary;
 console.log(
   `${rounds} rounds in ${seconds.toFixed(0)} s (${(seconds / rounds).toFixed(2)} s each): ${acknowledged} acknowledged writes, ` +
