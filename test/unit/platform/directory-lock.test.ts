@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { DirectoryInUseError, LOCK_FILE, lockDirectory } from '../../../src/platform/directory-lock.ts';
+import { DirectoryInUseError, LOCK_FILE, flockHolder, lockDirectory } from '../../../src/platform/directory-lock.ts';
 
 const MODULE = new URL('../../../src/platform/directory-lock.ts', import.meta.url).href;
 const HOLDER = `
@@ -58,6 +58,30 @@ test('nothing appears or vanishes beside the lock file, which stays empty', () =
   expect(statSync(join(dir, LOCK_FILE)).size).toBe(0);
   lock.release();
   expect(readdirSync(dir)).toEqual([LOCK_FILE]);
+});
+
+const flock = spawnSync('flock', ['--version']).status === 0 && process.platform === 'linux';
+if (!flock) console.warn('skipped: there is no flock(1) to play an etcd with');
+
+test.runIf(flock)('a directory whose database an etcd holds is refused, until that ends', async () => {
+  const snap = join(dir, 'member', 'snap');
+  mkdirSync(snap, { recursive: true });
+  writeFileSync(join(snap, 'db'), '');
+  const holder = spawn('flock', [join(snap, 'db'), 'sh', '-c', 'echo locked; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+  const group = -(holder.pid ?? 0);
+  try {
+    await once(holder.stdout, 'data');
+    expect(() => lockDirectory(dir)).toThrow(/^data directory .* is in use by another process \(etcd, pid \d+\)$/);
+  } finally {
+    const exited = once(holder, 'exit');
+    process.kill(group, 'SIGKILL');
+    await exited;
+  }
+  expect(flockHolder(join(snap, 'db'))).toBeUndefined();
+  lockDirectory(dir).release();
 });
 
 test('directories do not disturb each other', () => {
