@@ -6,7 +6,7 @@ import { LongKeyWriter, isLongKey, nextNodeId } from './long-keys.ts';
 import { WriteInstructions } from './write-instructions.ts';
 
 /** A slice ends at whichever comes first: about a millisecond of work. */
-const SLICE_ROWS_MAX = 2048;
+const SLICE_ROWS_MAX = 4096;
 const SLICE_BYTES_MAX = 1024 * 1024;
 
 /** Commits batches to one environment, one at a time. */

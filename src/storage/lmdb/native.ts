@@ -1,7 +1,7 @@
 /**
- * The native layer of the lmdb package, typed: what its own JavaScript layer is built on. Going through that layer costs
- * five to ten times as much per seek and row (docs/adr/0002-lmdb-native-layer.md). This is the only file that knows the
- * calling convention:
+ * The native layer of the lmdb package, typed: what its own JavaScript layer is built on. That layer cannot make one
+ * transaction of what is prepared over several turns of the event loop, and costs two to four times as much per seek and
+ * row (docs/adr/0002-lmdb-native-layer.md). This is the only file that knows the calling convention:
  *
  * - A key is passed, and comes back, in one buffer shared by all calls of a thread; a value comes back in another. Both
  *   are overwritten by the next read, of whatever table and transaction.
