@@ -40,7 +40,8 @@ interface Group {
 
 /**
  * The durable log in etcd's WAL format. Records are encoded as they are appended, while the group before is being synced;
- * when that ends, all of them go out with one write. There is one group under way at a time, and no limit on its size.
+ * when that ends, all of them go out with one write. There is one group under way at a time, and no limit on its size: who
+ * appends bounds what waits (Raft by its limit on uncommitted entries and on messages under way).
  */
 export class Wal implements DurableLog {
   readonly #options: WalOptions;
