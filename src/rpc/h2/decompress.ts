@@ -1,0 +1,33 @@
+/** Messages that the client compressed; gzip is what etcd knows. */
+
+import { gunzip } from 'node:zlib';
+import { Code, EtcdError } from '../../base/etcd-error.ts';
+
+/** Calls back once, later, with the message or with the status that ends the call. */
+export function decompress(
+  bytes: Buffer,
+  encoding: string | undefined,
+  bytesMax: number,
+  done: (result: Buffer | EtcdError) => void,
+): void {
+  if (encoding !== 'gzip') {
+    const error = encodingError(encoding);
+    process.nextTick(() => done(error));
+    return;
+  }
+  gunzip(bytes, { maxOutputLength: Math.max(1, bytesMax) }, (error, message) => {
+    if (error === null) done(message);
+    else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      done(
+        new EtcdError(Code.ResourceExhausted, `grpc: received message after decompression larger than max ${bytesMax}`),
+      );
+    } else done(new EtcdError(Code.Internal, `grpc: failed to decompress the received message: ${error.message}`));
+  });
+}
+
+function encodingError(encoding: string | undefined): EtcdError {
+  if (encoding === undefined || encoding === 'identity') {
+    return new EtcdError(Code.Internal, 'grpc: compressed flag set with identity or empty encoding');
+  }
+  return new EtcdError(Code.Unimplemented, `grpc: Decompressor is not installed for grpc-encoding "${encoding}"`);
+}
