@@ -99,7 +99,7 @@ export class H2Connection implements FrameSink, StreamOwner {
     this.#pings = new PingPolicy(options.keepaliveMinTimeMs);
     this.#streamsMax = Math.min(options.maxConcurrentStreams, OPEN_STREAMS_MAX);
     this.#nowMs = options.clock.monotonicMs();
-    this.#cancelTimer = options.clock.after(HANDSHAKE_TIMEOUT_MS, () => this.#checkHandshake());
+    this.#cancelTimer = options.clock.after(HANDSHAKE_TIMEOUT_MS, () => this.destroy());
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('error', () => this.#close());
@@ -282,7 +282,7 @@ export class H2Connection implements FrameSink, StreamOwner {
       return;
     }
     this.#guard.onIdleFrame(this.#nowMs);
-    this.#hasSettings = true;
+    if (!this.#hasSettings) this.#onHandshake();
     const { headerTableBytes, windowDelta } = this.#settings.apply(buf, start, end);
     if (headerTableBytes !== undefined) this.encoder.setTableSize(headerTableBytes);
     if (windowDelta !== 0) {
@@ -480,9 +480,10 @@ export class H2Connection implements FrameSink, StreamOwner {
 
   // ---- Timers ----
 
-  #checkHandshake(): void {
-    if (this.#hasSettings) this.#armKeepalive(this.#owner.options.keepaliveIntervalMs);
-    else this.destroy();
+  #onHandshake(): void {
+    this.#hasSettings = true;
+    this.#cancelTimer();
+    this.#armKeepalive(this.#owner.options.keepaliveIntervalMs);
   }
 
   /** Pings after an interval without a byte from the client, and closes when none comes then either. */
