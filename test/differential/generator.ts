@@ -26,7 +26,10 @@ export class Generator {
       [60, () => ({ rpc: 'LeaseTimeToLive', request: { ID: this.#leaseId(), keys: this.#chance(0.8) } })],
       [15, () => ({ rpc: 'LeaseLeases', request: {} })],
       [40, () => ({ rpc: 'Compact', request: { revision: this.#compactRevision(), physical: this.#chance(0.6) } })],
-      [60, () => ({ rpc: 'HashKV', request: { revision: this.#chance(0.5) ? 0 : this.#revision() } })],
+      [
+        60,
+        () => ({ rpc: 'HashKV', request: { revision: this.#chance(0.5) ? 0 : { current: -this.#random.below(200) } } }),
+      ],
       [2, () => ({ rpc: 'Defragment', request: {} })],
       [50, () => this.#watchCreate()],
       [35, () => ({ watch: 'cancel', stream: this.#random.below(STREAMS), watch_id: this.#random.below(7) })],
