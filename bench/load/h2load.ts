@@ -1,0 +1,80 @@
+/** h2load, of Debian's package nghttp2-client: the load of calls that are all alike on one connection. */
+import { spawn, spawnSync } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { killAtExit } from '../servers/live-children.ts';
+import { type LogEntry, parseLog, parseSummary, type H2loadSummary } from './h2load-output.ts';
+
+export function h2loadVersion(): string {
+  const { stdout, error } = spawnSync('h2load', ['--version'], { encoding: 'utf8' });
+  if (error !== undefined) throw new Error('h2load is not installed: apt-get install nghttp2-client');
+  return stdout.trim();
+}
+
+export interface H2loadRun {
+  readonly port: number;
+  readonly path: string;
+  /** One gRPC frame for each connection: a process of its own sends nothing else. */
+  readonly bodies: readonly Uint8Array[];
+  readonly streamsPerConnection: number;
+  /** For bodies and logs. */
+  readonly dir: string;
+  /** Either a number of requests for each connection, or a time. */
+  readonly amount: { readonly requestsPerConnection: number } | { readonly durationMs: number };
+}
+
+export interface H2loadResult {
+  readonly connections: readonly { readonly summary: H2loadSummary; readonly log: readonly LogEntry[] }[];
+}
+
+/** Resolves when every process has ended; rejects when one of them saw an error of the transport or of HTTP. */
+export async function h2load(run: H2loadRun): Promise<H2loadResult> {
+  return { connections: await Promise.all(run.bodies.map((body, i) => oneConnection(run, body, i))) };
+}
+
+const ONE_CONNECTION = '--clients=1';
+
+async function oneConnection(
+  run: H2loadRun,
+  body: Uint8Array,
+  index: number,
+): Promise<H2loadResult['connections'][number]> {
+  const bodyFile = join(run.dir, `body-${index}`);
+  const logFile = join(run.dir, `h2load-${index}.log`);
+  await Promise.all([writeFile(bodyFile, body), writeFile(logFile, '')]);
+  const amount =
+    'durationMs' in run.amount
+      ? `--duration=${run.amount.durationMs}ms`
+      : `--requests=${run.amount.requestsPerConnection}`;
+  const output = await outputOf('h2load', [
+    ONE_CONNECTION,
+    `--max-concurrent-streams=${run.streamsPerConnection}`,
+    amount,
+    `--data=${bodyFile}`,
+    `--log-file=${logFile}`,
+    '--header=content-type: application/grpc',
+    '--header=te: trailers',
+    `http://127.0.0.1:${run.port}${run.path}`,
+  ]);
+  const summary = parseSummary(output);
+  if (summary.failed > 0) throw new Error(`${summary.failed} requests of h2load failed\n${output}`);
+  return { summary, log: parseLog(await readFile(logFile, 'latin1')) };
+}
+
+function outputOf(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    killAtExit(child);
+    let output = '';
+    const take = (chunk: Buffer): void => {
+      output += chunk.toString('latin1');
+    };
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      if (code === 0) resolve(output);
+      else reject(new Error(`${command} ended with ${signal ?? `code ${code}`}\n${output}`));
+    });
+  });
+}

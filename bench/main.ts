@@ -1,0 +1,67 @@
+/** `npm run bench`: quorate and a real etcd under the same load, one after the other. See docs/benchmarks.md. */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { allCases } from './cases/all.ts';
+import { h2loadVersion } from './load/h2load.ts';
+import { describeMachine } from './machine.ts';
+import { chooseCases, parseOptions } from './options.ts';
+import { markdown } from './report/markdown.ts';
+import { Progress } from './report/progress.ts';
+import { type Results, rowsOf } from './report/results.ts';
+import { writeResults } from './report/write.ts';
+import { runCases } from './runner.ts';
+import { etcdSpec, quorateSpec } from './servers/specs.ts';
+import { SIZES } from './sizes.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+// What still runs is killed when the process exits, whatever the reason.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+
+const names = [...new Set(Object.values(SIZES).flatMap((sizes) => allCases(sizes).map(({ name }) => name)))];
+const options = parseOptions(process.argv.slice(2), names);
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const sizes = SIZES[options.size];
+  const rounds = options.rounds ?? sizes.rounds;
+  const cases = chooseCases(allCases(sizes), options.only);
+  // Not in the system's folder for temporary files, which may be memory: there, a sync costs nothing.
+  const workDir = join(resolve(options.dir ?? join(ROOT, '.cache', 'bench')), `run-${process.pid}`);
+  mkdirSync(workDir, { recursive: true });
+  try {
+    const loadGenerator = h2loadVersion();
+    const machine = describeMachine(workDir);
+    const servers = options.servers.map((kind) => (kind === 'quorate' ? quorateSpec(workDir) : etcdSpec()));
+    const progress = new Progress(cases.length * rounds * servers.length);
+    const runs = await runCases({
+      cases,
+      servers,
+      sizes,
+      rounds,
+      workDir,
+      onStep: (what) => progress.step(what),
+      onStepDone: (error) => progress.stepDone(error),
+    });
+    progress.stop();
+    const results: Results = {
+      date: new Date().toISOString(),
+      size: options.size,
+      rounds,
+      machine,
+      versions: Object.fromEntries(servers.map(({ kind, version }) => [kind, version])),
+      fsync: true,
+      loadGenerator,
+      rows: runs.flatMap(rowsOf),
+      failures: runs.flatMap(({ name, failures }) =>
+        failures.map(({ server, round, error }) => `${name}, round ${round}, ${server}: ${error}`),
+      ),
+    };
+    console.log(markdown(results));
+    const path = writeResults(resolve(options.out ?? join(ROOT, 'bench', 'results')), results);
+    console.error(`written: ${path}.json, .md, .svg`);
+    return results.failures.length === 0 ? 0 : 1;
+  } finally {
+    rmSync(workDir, { recursive: true, force: true });
+  }
+}

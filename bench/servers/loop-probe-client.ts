@@ -1,0 +1,44 @@
+import type { ChildProcess } from 'node:child_process';
+
+export type LoopProbeRequest = 'reset' | 'read';
+
+export interface LoopFigures {
+  /** The longest time between two turns of the event loop. */
+  readonly maxMs: number;
+  readonly p99Ms: number;
+  /** The longest garbage collection on the main thread: part of maxMs, where it may be the cause. */
+  readonly collectionMaxMs: number;
+}
+
+/** The other end of loop-probe.ts; one request at a time. */
+export class LoopProbeClient {
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  async reset(): Promise<void> {
+    await this.#ask('reset');
+  }
+
+  async read(): Promise<LoopFigures> {
+    return (await this.#ask('read')) as LoopFigures;
+  }
+
+  #ask(request: LoopProbeRequest): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const onMessage = (message: unknown): void => {
+        this.#child.off('exit', onExit);
+        resolve(message);
+      };
+      const onExit = (): void => {
+        this.#child.off('message', onMessage);
+        reject(new Error('the server ended while its event loop was watched'));
+      };
+      this.#child.once('message', onMessage);
+      this.#child.once('exit', onExit);
+      this.#child.send(request);
+    });
+  }
+}
