@@ -45,6 +45,8 @@ export class RevisionHasher {
     this.#keepRevision = bounds.hashRevision;
     // Without rows at or before the compact revision it does not matter what is kept of them.
     this.#phase = bounds.compactRevision > 0 ? 'liveness' : 'rows';
+    // No row has a revision that low, and the key index cannot be asked for one.
+    if (bounds.hashRevision <= 0) this.#phase = 'done';
   }
 
   get done(): boolean {
