@@ -14,6 +14,7 @@ import { type Client, PATH } from '../load/client.ts';
 import { Latencies } from '../load/latencies.ts';
 import { preload } from '../load/preload.ts';
 import { KeySpace, VALUE_BYTES } from '../load/workload.ts';
+import type { LoopFigures } from '../servers/loop-probe-client.ts';
 import type { Server } from '../servers/server.ts';
 import type { PauseSizes } from '../sizes.ts';
 import { withClients } from './clients.ts';
@@ -24,6 +25,9 @@ const PROBE_INTERVAL_MS = 5;
 /** Before and after the operation, so that its first and last moments count. */
 const MARGIN_MS = 50;
 const QUIET_MS = 1500;
+
+/** The operation that shows what the machine and the probes themselves do. */
+const IDLE = 'nothing';
 
 interface Operation {
   readonly name: string;
@@ -63,7 +67,7 @@ async function writeHistory(port: number, { keys, revisions, compacted }: PauseS
 
 function operations({ keys, baselineMs }: PauseSizes, compactRevision: number): Operation[] {
   return [
-    { name: 'nothing', run: () => new Promise((resolve) => setTimeout(resolve, baselineMs)) },
+    { name: IDLE, run: () => new Promise((resolve) => setTimeout(resolve, baselineMs)) },
     {
       name: `LIST of ${keys / 1000}k keys`,
       run: async (client) => {
@@ -94,41 +98,61 @@ function run(server: Server, list: readonly Operation[]): Promise<Measurement[]>
     const measurements: Measurement[] = [];
     for (const operation of list) {
       const probes = { over: false };
-      let tookMs = 0;
-      let waits: readonly [Latencies, Latencies] | undefined;
-      const loop = await server.loopDuring(async () => {
+      const work = async (): Promise<Waits> => {
         const probing = Promise.all([
           probe(putter, PATH.put, encodePutRequest({ key: PROBED, value: PROBED }), probes),
           probe(ranger, PATH.range, encodeRangeRequest({ key: PROBED }), probes),
         ]);
-        try {
-          await pause(MARGIN_MS);
-          const startMs = performance.now();
-          await operation.run(client);
-          tookMs = performance.now() - startMs;
-          await pause(MARGIN_MS);
-        } finally {
-          probes.over = true;
-        }
-        waits = await probing;
-      });
-      if (waits === undefined) throw new Error('nothing was probed');
-      const { name } = operation;
-      if (loop !== undefined) {
-        measurements.push(
-          { name: `${name}: longest pause of the loop`, unit: 'ms', better: 'less', value: loop.maxMs },
-          { name: `${name}: longest garbage collection`, unit: 'ms', better: 'less', value: loop.collectionMaxMs },
-        );
-      }
-      const [puts, ranges] = waits;
-      measurements.push(
-        { name: `${name}: slowest put`, unit: 'ms', better: 'less', value: puts.maxMs, headline: true },
-        { name: `${name}: slowest range`, unit: 'ms', better: 'less', value: ranges.maxMs },
-        { name: `${name}: took`, unit: 'ms', better: 'less', value: tookMs },
-      );
+        const [tookMs, [puts, ranges]] = await Promise.all([timed(operation, client, probes), probing]);
+        return { tookMs, puts, ranges };
+      };
+      const [waits, loop] = await server.loopDuring(work);
+      measurements.push(...figures(operation.name, waits, loop));
     }
     return measurements;
   });
+}
+
+interface Waits {
+  readonly tookMs: number;
+  readonly puts: Latencies;
+  readonly ranges: Latencies;
+}
+
+async function timed(operation: Operation, client: Client, probes: { over: boolean }): Promise<number> {
+  try {
+    await pause(MARGIN_MS);
+    const startMs = performance.now();
+    await operation.run(client);
+    const tookMs = performance.now() - startMs;
+    await pause(MARGIN_MS);
+    return tookMs;
+  } finally {
+    probes.over = true;
+  }
+}
+
+function figures(name: string, { tookMs, puts, ranges }: Waits, loop: LoopFigures | undefined): Measurement[] {
+  const less = (what: string, value: number): Measurement => ({
+    name: `${name}: ${what}`,
+    unit: 'ms',
+    better: 'less',
+    value,
+  });
+  const list: Measurement[] = [];
+  if (loop !== undefined) {
+    list.push(
+      less('longest pause of the loop', loop.maxMs),
+      less('longest garbage collection', loop.collectionMaxMs),
+      less('waited for a CPU', loop.cpuWaitMs),
+    );
+  }
+  list.push(
+    { ...less('slowest put', puts.maxMs), headline: name !== IDLE },
+    less('slowest range', ranges.maxMs),
+    less('took', tookMs),
+  );
+  return list;
 }
 
 /** One request after the other, with a short rest in between, until `probes.over`. */

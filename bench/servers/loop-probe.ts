@@ -2,6 +2,7 @@
  * Loaded into the server's process before its own code (--import): watches its event loop and garbage collections, and
  * tells over the process's IPC channel when asked. The server knows nothing of it.
  */
+import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import type { LoopFigures, LoopProbeRequest } from './loop-probe-client.ts';
 
@@ -11,6 +12,7 @@ const NS_PER_MS = 1e6;
 
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 let collectionMaxMs = 0;
+let cpuWaitedMs = 0;
 new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) collectionMaxMs = Math.max(collectionMaxMs, duration);
 }).observe({ entryTypes: ['gc'] });
@@ -20,6 +22,7 @@ process.on('message', (request: LoopProbeRequest) => {
     delay.enable();
     delay.reset();
     collectionMaxMs = 0;
+    cpuWaitedMs = cpuWaitMs();
     process.send?.({});
     return;
   }
@@ -28,8 +31,18 @@ process.on('message', (request: LoopProbeRequest) => {
     maxMs: measured ? delay.max / NS_PER_MS : 0,
     p99Ms: measured ? delay.percentile(99) / NS_PER_MS : 0,
     collectionMaxMs,
+    cpuWaitMs: cpuWaitMs() - cpuWaitedMs,
   };
   process.send?.(figures);
 });
+/** Of the main thread, since it began; 0 where the kernel does not count it. */
+function cpuWaitMs(): number {
+  try {
+    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ')[1]) / NS_PER_MS;
+  } catch {
+    return 0;
+  }
+}
+
 // The probe is no reason to stay alive.
 process.channel?.unref();

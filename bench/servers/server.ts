@@ -97,11 +97,11 @@ export class Server {
     return cpuSeconds(this.#pid);
   }
 
-  /** The event loop's figures while `work` runs; undefined for a server that has no such loop. */
-  async loopDuring(work: () => Promise<void>): Promise<LoopFigures | undefined> {
+  /** Runs `work`; with it, the event loop's figures meanwhile, undefined for a server that has no such loop. */
+  async loopDuring<T>(work: () => Promise<T>): Promise<readonly [T, LoopFigures | undefined]> {
     await this.#loop?.reset();
-    await work();
-    return this.#loop?.read();
+    const result = await work();
+    return [result, await this.#loop?.read()];
   }
 
   /** Asks it to end and waits until it is gone. */
