@@ -60,7 +60,6 @@ export class Member {
   readonly #logKeeper: LogKeeper;
   readonly #leaseKeeper: LeaseKeeper;
   readonly #watchDriver: WatchDriver;
-  readonly #watchSource: WatchSource;
   readonly #proposals: Proposals;
   #confState: ConfState;
   /** Resolves when this member has applied the first entry of a term that it leads. */
@@ -92,7 +91,7 @@ export class Member {
       jobs: this.jobs,
       logger: logger.child('server/compactor.ts'),
       nextJob: () => state.store.compactionJob(),
-      flush: (done) => this.flusher.flush(done),
+      flusher: this.flusher,
       monotonicMs: () => clock.monotonicMs(),
     });
     this.#node = new RaftNode({
@@ -110,7 +109,6 @@ export class Member {
     this.#applyLoop = this.#makeApplyLoop();
     this.core = this.#makeCore();
     this.#watchDriver = new WatchDriver(clock, this.#random(), config.watchProgressNotifyMs);
-    this.#watchSource = new WatchSource(state.store);
     this.hub = this.#makeHub();
     const keeperOptions = {
       snapshotCount: config.snapshotCount,
@@ -231,7 +229,7 @@ export class Member {
       alarms,
       cluster,
       hasRoom: (costBytes) => this.core.hasRoom(costBytes),
-      onEvents: (revision, events) => this.hub.notify(revision, this.#watchSource.events(events)),
+      onEvents: (revision, events) => this.hub.notify(revision, events),
       onCompaction: () => this.compactor.kick(),
       onAlarmsChanged: () => applyLogger.warn('alarms changed', { active: alarms.list(0).length }),
     });
@@ -324,7 +322,7 @@ export class Member {
   }
 
   #makeHub(): WatchHub {
-    const { clusterId, memberId } = this.state;
+    const { store, clusterId, memberId } = this.state;
     const node = this.#node;
     const headers = {
       clusterId,
@@ -338,7 +336,7 @@ export class Member {
       fragmentBytes: this.#parts.config.maxRequestBytes + 512 * 1024,
       streamBacklogBytesMin: STREAM_BACKLOG_BYTES_MIN,
     };
-    return new WatchHub(this.#watchSource, headers, hubOptions, () => this.#watchDriver.wake());
+    return new WatchHub(new WatchSource(store), headers, hubOptions, () => this.#watchDriver.wake());
   }
 
   /** What this member is called and where clients reach it, and the version of the cluster, once they are in the log. */

@@ -24,10 +24,16 @@ export interface HistorySource {
 }
 
 /**
- * Reads on from main revision `fromRevision` until `rowsMax` changes are read, and then to the end of that main revision.
+ * Reads on from main revision `fromRevision` until `rowsMax` changes or `bytesMax` bytes are read, and then to the end of that
+ * main revision.
  * Caught up when nextRevision is above the current revision. Throws Compacted below the compact revision.
  */
-export function readHistory(source: HistorySource, fromRevision: number, rowsMax: number): HistorySlice {
+export function readHistory(
+  source: HistorySource,
+  fromRevision: number,
+  rowsMax: number,
+  bytesMax = Infinity,
+): HistorySlice {
   if (fromRevision < source.compactRev) throw etcdError('Compacted');
   const revisions: RevisionEvents[] = [];
   let events: MvccEvent[] = [];
@@ -35,11 +41,12 @@ export function readHistory(source: HistorySource, fromRevision: number, rowsMax
   const cursor = source.reader.cursor('rev');
   let found = cursor.seek(encodeRevision(Math.max(fromRevision, 0), 0));
   let nextRevision = Math.max(source.currentRev + 1, fromRevision);
+  let bytes = 0;
   for (let rows = 0; found; rows++, found = cursor.next()) {
     const main = revisionMain(cursor.key);
     if (main > source.currentRev) break;
     if (main !== revision) {
-      if (rows >= rowsMax) {
+      if (rows >= rowsMax || bytes >= bytesMax) {
         nextRevision = main;
         break;
       }
@@ -47,7 +54,9 @@ export function readHistory(source: HistorySource, fromRevision: number, rowsMax
       events = [];
       revisions.push({ revision, events });
     }
-    events.push(toEvent(cursor.key, cursor.value));
+    const row = cursor.value;
+    bytes += row.length;
+    events.push(toEvent(cursor.key, row));
   }
   cursor.close();
   return { revisions, nextRevision };

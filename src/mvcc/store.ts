@@ -216,11 +216,11 @@ export class MvccStore implements RangeSource {
   }
 
   /**
-   * The changes from main revision `fromRevision` on, about `rowsMax` of them, in whole main revisions. Throws Compacted
+   * The changes from main revision `fromRevision` on, about `rowsMax` of them or `bytesMax` bytes, in whole main revisions. Throws Compacted
    * below the compact revision.
    */
-  history(fromRevision: number, rowsMax: number): HistorySlice {
-    return readHistory(this, fromRevision, rowsMax);
+  history(fromRevision: number, rowsMax: number, bytesMax?: number): HistorySlice {
+    return readHistory(this, fromRevision, rowsMax, bytesMax);
   }
 
   #makeTxnHost(): TxnHost {

@@ -1,6 +1,7 @@
 /** Deletes what compactions made unreachable, in slices, one compaction at a time. */
 import type { Job } from '../ports/job.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Flusher } from './flusher.ts';
 import type { JobRunner } from './job-runner.ts';
 
 export interface CompactorParts {
@@ -8,8 +9,8 @@ export interface CompactorParts {
   readonly logger: Logger;
   /** The work that the newest accepted compaction leaves; undefined when there is none. */
   readonly nextJob: () => Job<unknown> | undefined;
-  /** Calls back when everything done so far is on disk. */
-  readonly flush: (done: () => void) => void;
+  /** What the compaction deletes gathers in the write buffer, which this empties. */
+  readonly flusher: Flusher;
   readonly monotonicMs: () => number;
 }
 
@@ -43,10 +44,10 @@ export class Compactor {
   }
 
   async #run(job: Job<unknown>): Promise<void> {
-    const { jobs, logger, monotonicMs } = this.#parts;
+    const { jobs, logger, flusher, monotonicMs } = this.#parts;
     const startMs = monotonicMs();
     try {
-      await jobs.run(job);
+      await jobs.run(new FlushedJob(job, flusher), () => flusher.isFull);
       logger.info('finished scheduled compaction', { took: `${Math.round(monotonicMs() - startMs)}ms` });
     } catch (error) {
       logger.error('compaction failed', { error: String(error) });
@@ -61,8 +62,33 @@ export class Compactor {
     const waiting = this.#waiting;
     if (waiting.length === 0) return;
     this.#waiting = [];
-    this.#parts.flush(() => {
+    this.#parts.flusher.flush(() => {
       for (const done of waiting) done();
     });
+  }
+}
+
+/** Tells the flusher after each step that there is something to write. */
+class FlushedJob<T> implements Job<T> {
+  readonly #job: Job<T>;
+  readonly #flusher: Flusher;
+
+  constructor(job: Job<T>, flusher: Flusher) {
+    this.#job = job;
+    this.#flusher = flusher;
+  }
+
+  step(units: number): boolean {
+    const isOver = this.#job.step(units);
+    this.#flusher.noteApplied();
+    return isOver;
+  }
+
+  result(): T {
+    return this.#job.result();
+  }
+
+  close(): void {
+    this.#job.close();
   }
 }

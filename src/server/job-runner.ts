@@ -9,10 +9,15 @@ import type { Job } from '../ports/job.ts';
 const SLICE_MS = 3;
 const UNITS_FIRST = 64;
 const UNITS_MAX = 65_536;
+/** How soon blocked jobs are looked at again. */
+const BLOCKED_MS = 5;
+
+const never = (): boolean => false;
 
 interface Running {
   /** One step; true when the job is over, one way or the other. */
   readonly step: (units: number) => boolean;
+  readonly isBlocked: () => boolean;
   /** Units per step, adapted so that a step takes about half a slice. */
   units: number;
 }
@@ -30,8 +35,11 @@ export class JobRunner {
     return this.#queue.length;
   }
 
-  /** Runs the job to its end and closes it. A small job ends within the call. */
-  run<T>(job: Job<T>): Promise<T> {
+  /**
+   * Runs the job to its end and closes it. A small job ends within the call. While `isBlocked` says so, the job waits: for a
+   * buffer that it fills, for instance.
+   */
+  run<T>(job: Job<T>, isBlocked: () => boolean = never): Promise<T> {
     return new Promise((resolve, reject) => {
       const step = (units: number): boolean => {
         try {
@@ -43,8 +51,8 @@ export class JobRunner {
         job.close();
         return true;
       };
-      const running = { step, units: UNITS_FIRST };
-      if (this.#slice(running)) return;
+      const running = { step, isBlocked, units: UNITS_FIRST };
+      if (!isBlocked() && this.#slice(running)) return;
       this.#queue.push(running);
       this.#schedule();
     });
@@ -53,12 +61,20 @@ export class JobRunner {
   #schedule(): void {
     if (this.#scheduled || this.#queue.length === 0) return;
     this.#scheduled = true;
-    this.#clock.soon(() => {
+    const turn = (): void => {
       this.#scheduled = false;
-      const running = this.#queue.shift();
-      if (running !== undefined && !this.#slice(running)) this.#queue.push(running);
+      this.#turn();
       this.#schedule();
-    });
+    };
+    if (this.#queue.every(({ isBlocked }) => isBlocked())) this.#clock.after(BLOCKED_MS, turn);
+    else this.#clock.soon(turn);
+  }
+
+  /** One slice of the job that has waited longest, of those that can go on. */
+  #turn(): void {
+    const at = this.#queue.findIndex(({ isBlocked }) => !isBlocked());
+    const [running] = at === -1 ? [] : this.#queue.splice(at, 1);
+    if (running !== undefined && !this.#slice(running)) this.#queue.push(running);
   }
 
   /** Steps for one slice; true when the job is over. */

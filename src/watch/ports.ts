@@ -1,25 +1,9 @@
 /** What the watch hub needs from the store below it and from the transport above it. */
-
-/** One change to one key. */
-export interface WatchEvent {
-  /** 0: put, 1: delete (mvccpb EventType). */
-  readonly type: 0 | 1;
-  readonly key: Uint8Array;
-  /** Revision: `main` is the mod_revision, `sub` the place within it. */
-  readonly main: number;
-  readonly sub: number;
-  /** Encoded mvccpb.KeyValue; of a delete: only key and mod_revision. */
-  readonly kv: Uint8Array;
-  /** 0 for a delete. */
-  readonly createRevision: number;
-  /** Revision of the version that was live just before `main`; prevMain 0: there was none. Read only if a watcher wants it. */
-  readonly prevMain: number;
-  readonly prevSub: number;
-}
+import type { MvccEvent } from '../mvcc/event.ts';
 
 export interface HistoryChunk {
   /** All events from `fromRev` up to but without `nextRev`, in order of (main, sub). */
-  readonly events: readonly WatchEvent[];
+  readonly events: readonly MvccEvent[];
   /** The first revision not covered; greater than `fromRev`. */
   readonly nextRev: number;
 }
@@ -34,8 +18,11 @@ export interface WatchHistory {
    * `unitsMax` events or `bytesMax` bytes are read.
    */
   read(fromRev: number, unitsMax: number, bytesMax: number): HistoryChunk;
-  /** The encoded mvccpb.KeyValue put at that revision; undefined if it is gone. */
-  kvAt(main: number, sub: number): Uint8Array | undefined;
+  /**
+   * The encoded mvccpb.KeyValue that the event replaced; undefined if there was none, and when the revision before the event is
+   * compacted, even if the row is still there: the answer must not depend on how far the compaction has come.
+   */
+  prevKv(event: MvccEvent): Uint8Array | undefined;
 }
 
 /** What goes into response headers besides the revision. */

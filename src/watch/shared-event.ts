@@ -1,4 +1,5 @@
-import type { WatchEvent, WatchHistory } from './ports.ts';
+import type { MvccEvent } from '../mvcc/event.ts';
+import type { WatchHistory } from './ports.ts';
 
 /** WatchResponse.events. */
 const EVENTS_TAG = (11 << 3) | 2;
@@ -9,12 +10,12 @@ const PREV_KV_TAG = (3 << 3) | 2;
 
 /** An event and its encodings, each made at most once, when the first watcher wants it, and shared by all others. */
 export class SharedEvent {
-  readonly event: WatchEvent;
+  readonly event: MvccEvent;
   readonly #history: WatchHistory;
   #plain: Uint8Array | undefined;
   #withPrev: Uint8Array | undefined;
 
-  constructor(event: WatchEvent, history: WatchHistory) {
+  constructor(event: MvccEvent, history: WatchHistory) {
     this.event = event;
     this.#history = history;
   }
@@ -26,24 +27,14 @@ export class SharedEvent {
 
   #prevField(): Uint8Array {
     if (this.#withPrev === undefined) {
-      const prev = this.#prev();
+      const prev = this.#history.prevKv(this.event);
       this.#withPrev = prev === undefined ? this.field(false) : encodeEventField(this.event, prev);
     }
     return this.#withPrev;
   }
-
-  /**
-   * The value before this event is the key's value one revision earlier. That revision may be compacted although the row
-   * is still there: then it is left out, so that the answer does not depend on how far the compaction has come.
-   */
-  #prev(): Uint8Array | undefined {
-    const { event } = this;
-    if (event.main - 1 < this.#history.compactRev || event.prevMain === 0) return undefined;
-    return this.#history.kvAt(event.prevMain, event.prevSub);
-  }
 }
 
-function encodeEventField(event: WatchEvent, prev: Uint8Array | undefined): Uint8Array {
+function encodeEventField(event: MvccEvent, prev: Uint8Array | undefined): Uint8Array {
   const { kv } = event;
   const typeLength = event.type === 0 ? 0 : 2;
   const prevLength = prev === undefined ? 0 : 1 + varintLength(prev.length) + prev.length;

@@ -24,10 +24,11 @@
  * Behaviour: etcd, section Watch.
  */
 import { assert } from '../base/assert.ts';
+import type { MvccEvent } from '../mvcc/event.ts';
 import { CatchUp } from './catch-up.ts';
 import { FanOut } from './fan-out.ts';
 import { Matched } from './matched.ts';
-import type { HeaderSource, WatchAuthorizer, WatchEvent, WatchHistory, WatchSink } from './ports.ts';
+import type { HeaderSource, WatchAuthorizer, WatchHistory, WatchSink } from './ports.ts';
 import type { RangeGroup } from './range-index.ts';
 import { ResponseEncoder } from './response-encoder.ts';
 import { SharedEvent } from './shared-event.ts';
@@ -128,7 +129,7 @@ export class WatchHub {
    * Revision `revision` was applied, with these events, in order of sub. Called once for each revision, in order, in the
    * same step as the apply.
    */
-  notify(revision: number, events: readonly WatchEvent[]): void {
+  notify(revision: number, events: readonly MvccEvent[]): void {
     assert(revision === this.#currentRev + 1, 'a revision was left out', { revision, currentRev: this.#currentRev });
     this.#currentRev = revision;
     if (this.#registry.synced.watchers === 0) return;
@@ -172,7 +173,7 @@ export class WatchHub {
     });
   }
 
-  #deliver(events: readonly WatchEvent[]): void {
+  #deliver(events: readonly MvccEvent[]): void {
     const touched = this.#found;
     for (const event of events) {
       const from = touched.length;

@@ -351,7 +351,7 @@ class Run {
     event: { main: number; prevMain: number; prevSub: number },
     prev: Uint8Array | undefined,
   ): void {
-    const exists = watcher.request.prevKv && event.prevMain !== 0;
+    const exists = watcher.request.prevKv && event.prevMain !== -1;
     if (!exists) check(prev === undefined, 'a prev_kv too many');
     else if (prev === undefined) check(event.main - 1 < this.world.history.compactRev, 'prev_kv is missing');
     else {

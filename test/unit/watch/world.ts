@@ -7,7 +7,8 @@ import {
   type WatchRequest,
   type WatchResponse,
 } from '../../../src/gen/rpc.ts';
-import type { HistoryChunk, WatchEvent, WatchHistory, WatchSink } from '../../../src/watch/ports.ts';
+import { PREV_NONE, type MvccEvent } from '../../../src/mvcc/event.ts';
+import type { HistoryChunk, WatchHistory, WatchSink } from '../../../src/watch/ports.ts';
 import { DEFAULT_WATCH_HUB_OPTIONS, WatchHub, type WatchHubOptions } from '../../../src/watch/watch-hub.ts';
 import type { WatchStream } from '../../../src/watch/watch-stream.ts';
 
@@ -28,7 +29,7 @@ interface Version {
 export class MemoryHistory implements WatchHistory {
   currentRev = 1;
   compactRev = -1;
-  readonly events: WatchEvent[] = [];
+  readonly events: MvccEvent[] = [];
   reads = 0;
   kvReads = 0;
   readonly #versions = new Map<string, Version[]>();
@@ -36,9 +37,9 @@ export class MemoryHistory implements WatchHistory {
   readonly #keyAt = new Map<string, string>();
 
   /** Applies one transaction; returns its events. One that changes nothing has none and takes no revision. */
-  apply(writes: readonly Write[]): WatchEvent[] {
+  apply(writes: readonly Write[]): MvccEvent[] {
     const main = this.currentRev + 1;
-    const events: WatchEvent[] = [];
+    const events: MvccEvent[] = [];
     for (const [name, value] of writes) {
       const event = this.#event(bytes(name), value, main, events.length);
       if (event !== undefined) events.push(event);
@@ -48,7 +49,7 @@ export class MemoryHistory implements WatchHistory {
     return events;
   }
 
-  #event(key: Uint8Array, value: string | undefined, main: number, sub: number): WatchEvent | undefined {
+  #event(key: Uint8Array, value: string | undefined, main: number, sub: number): MvccEvent | undefined {
     const versions = this.#versions.get(toBinaryString(key)) ?? [];
     this.#versions.set(toBinaryString(key), versions);
     const prev = versions.at(-1);
@@ -61,7 +62,7 @@ export class MemoryHistory implements WatchHistory {
     this.#keyAt.set(`${main}.${sub}`, toBinaryString(key));
     versions.push({ main, sub, kv, deleted: value === undefined });
     const type = value === undefined ? 1 : 0;
-    return { type, key, main, sub, kv, createRevision, prevMain: live?.main ?? 0, prevSub: live?.sub ?? 0 };
+    return { type, key, main, sub, kv, createRevision, prevMain: live?.main ?? PREV_NONE, prevSub: live?.sub ?? 0 };
   }
 
   compact(rev: number): void {
@@ -72,7 +73,7 @@ export class MemoryHistory implements WatchHistory {
   read(fromRev: number, unitsMax: number, bytesMax: number): HistoryChunk {
     this.reads++;
     if (fromRev < this.compactRev || fromRev > this.currentRev) throw new Error(`read of ${fromRev}`);
-    const events: WatchEvent[] = [];
+    const events: MvccEvent[] = [];
     let size = 0;
     let low = 0;
     for (let high = this.events.length; low < high;) {
@@ -90,13 +91,14 @@ export class MemoryHistory implements WatchHistory {
     return { events, nextRev: this.currentRev + 1 };
   }
 
-  kvAt(main: number, sub: number): Uint8Array | undefined {
+  prevKv({ main: before, prevMain: main, prevSub: sub }: MvccEvent): Uint8Array | undefined {
+    if (main === PREV_NONE || before - 1 < this.compactRev) return undefined;
     this.kvReads++;
     const versions = this.#versions.get(this.#keyAt.get(`${main}.${sub}`) ?? '');
     const at = versions?.findLastIndex((version) => version.main === main) ?? -1;
-    if (versions === undefined || at < 0) throw new Error(`kvAt(${main}, ${sub}) was never written`);
+    if (versions === undefined || at < 0) throw new Error(`prevKv at ${main}, ${sub} was never written`);
     const next = versions[at + 1];
-    if (next !== undefined && next.main <= this.compactRev) throw new Error(`kvAt(${main}, ${sub}) is compacted`);
+    if (next !== undefined && next.main <= this.compactRev) throw new Error(`prevKv at ${main}, ${sub} is compacted`);
     return versions[at]!.kv;
   }
 }
