@@ -15,7 +15,7 @@ import { SIZES } from './sizes.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
-// What still runs is killed when the process exits, whatever the reason.
+// Servers that still run are killed, and their data removed, when the process exits for whatever reason.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 
 const names = [...new Set(Object.values(SIZES).flatMap((sizes) => allCases(sizes).map(({ name }) => name)))];
@@ -28,6 +28,8 @@ async function main(): Promise<number> {
   const cases = chooseCases(allCases(sizes), options.only);
   // Not in the system's folder for temporary files, which may be memory: there, a sync costs nothing.
   const workDir = join(resolve(options.dir ?? join(ROOT, '.cache', 'bench')), `run-${process.pid}`);
+  const removeWork = (): void => rmSync(workDir, { recursive: true, force: true });
+  process.once('exit', removeWork);
   mkdirSync(workDir, { recursive: true });
   try {
     const loadGenerator = h2loadVersion();
@@ -62,6 +64,6 @@ async function main(): Promise<number> {
     console.error(`written: ${path}.json, .md, .svg`);
     return results.failures.length === 0 ? 0 : 1;
   } finally {
-    rmSync(workDir, { recursive: true, force: true });
+    removeWork();
   }
 }
