@@ -4,6 +4,7 @@ import { platform } from 'node:process';
 import { AssertionError } from './base/assert.ts';
 import { Dispatcher } from './rpc/dispatcher.ts';
 import { GrpcJsTransport } from './rpc/grpc-js/grpc-js-transport.ts';
+import { H2Transport } from './rpc/h2/h2-transport.ts';
 import { ClientListener, type ListenAddress } from './rpc/client-listener.ts';
 import { ServiceRegistry } from './rpc/service-registry.ts';
 import { registerCluster } from './rpc/services/cluster-service.ts';
@@ -50,10 +51,17 @@ export interface StartParts {
   readonly logger: RootLogger;
   /** Called at most once; the server can only be ended then. */
   readonly onFatal: (what: string, error: Error) => void;
+  /** Both speak the same gRPC; our own framing (`h2`, the default) takes a fraction of the time per call. */
+  readonly transport?: TransportName | undefined;
 }
 
+export type TransportName = 'h2' | 'grpc-js';
+
 /** Resolves when client requests can succeed. Rejects with an Error of one clear line when it cannot start. */
-export async function startServer(config: ServerConfig, { logger, onFatal }: StartParts): Promise<RunningServer> {
+export async function startServer(
+  config: ServerConfig,
+  { logger, onFatal, transport: transportName }: StartParts,
+): Promise<RunningServer> {
   const clock = new NodeClock();
   const metricRegistry = new MetricRegistry();
   const metrics = createEtcdMetrics(metricRegistry);
@@ -82,7 +90,8 @@ export async function startServer(config: ServerConfig, { logger, onFatal }: Sta
       if (error instanceof AssertionError) onFatal('internal error', error);
     },
   });
-  const transport = new GrpcJsTransport({
+  const Transport = transportName === 'grpc-js' ? GrpcJsTransport : H2Transport;
+  const transport = new Transport({
     opener: dispatcher,
     clock,
     logger: logger.child('rpc/transport.ts'),

@@ -4,7 +4,7 @@ import { isSubcommand, runSubcommand } from './cli/subcommands.ts';
 import { parseCommandLine } from './config/command-line.ts';
 import type { ConfigWarning } from './config/config-warning.ts';
 import type { ServerConfig } from './config/server-config.ts';
-import { startServer } from './embed.ts';
+import { startServer, type TransportName } from './embed.ts';
 import { createLogger } from './observability/logger.ts';
 
 const EXIT_FATAL = 2;
@@ -45,7 +45,7 @@ async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Pr
     onFatal('unhandled rejection', reason instanceof Error ? reason : new Error(String(reason)));
   });
   try {
-    const server = await startServer(config, { logger, onFatal });
+    const server = await startServer(config, { logger, onFatal, transport: transportName() });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
         logger.info('received signal; shutting down', { signal });
@@ -61,6 +61,13 @@ async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Pr
     logger.fatal('failed to start', { error: text });
     fail(text, 1);
   }
+}
+
+/** QUORATE_TRANSPORT=grpc-js: the slower transport, should the other one give trouble. */
+function transportName(): TransportName | undefined {
+  const name = process.env['QUORATE_TRANSPORT'];
+  if (name === undefined || name === 'h2' || name === 'grpc-js') return name;
+  return fail(`QUORATE_TRANSPORT=${name}: must be h2 or grpc-js`, 1);
 }
 
 function fail(line: string, exitCode: number): never {
