@@ -22,8 +22,8 @@ export type Answer =
  */
 export function normaliseAnswer(rpc: RpcName, request: Plain, bytes: Uint8Array): Answer {
   const { response } = methodShape(RPCS[rpc], rpc);
-  if (rpc === 'Range' && hasTies(request as RangeRequest)) return untied(response, request, bytes, rpc);
-  if (rpc === 'Txn' && txnHasTies(request as TxnRequest)) return untied(response, request, bytes, rpc);
+  if (rpc === 'Range' && hasTies(request)) return untied(response, request, bytes, rpc);
+  if (rpc === 'Txn' && txnHasTies(request)) return untied(response, request, bytes, rpc);
   if (rpc === 'LeaseTimeToLive') {
     const { header, TTL, keys, ...rest } = decode(response, bytes) as unknown as LeaseTimeToLiveResponse;
     return { value: show({ ...rest, revision: header.revision, found: TTL >= 0n, keys: sortedBytes(keys) }) };
@@ -58,8 +58,8 @@ function txnHasTies(request: TxnRequest): boolean {
 
 function untied(response: protobuf.Type, request: Plain, bytes: Uint8Array, rpc: 'Range' | 'Txn'): Answer {
   const message = decode(response, bytes);
-  if (rpc === 'Range') untieRange(request as RangeRequest, message as unknown as RangeResponse);
-  else untieTxn(request as TxnRequest, message as unknown as TxnResponse);
+  if (rpc === 'Range') untieRange(request, message as unknown as RangeResponse);
+  else untieTxn(request, message as unknown as TxnResponse);
   const { header, ...rest } = message as unknown as RangeResponse;
   return { value: show({ revision: header.revision, ...rest }) };
 }

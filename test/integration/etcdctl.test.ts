@@ -87,7 +87,7 @@ describe.skipIf(reason !== undefined)('etcdctl', () => {
 
   /** Runs the scenario on both and compares; `expected` are lines that must be there, so that equal nonsense does not pass. */
   function same(name: string, expected: readonly (string | RegExp)[], scenario: Scenario): void {
-    it(name, { timeout: 60_000 }, async () => {
+    it(`prints the same: ${name}`, { timeout: 60_000 }, async () => {
       await Promise.all(sessions.map(scenario));
       const transcripts = sessions.map((session) => session.take());
       for (const line of expected) expect(transcripts[0]).toMatch(line);
