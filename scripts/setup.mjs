@@ -53,9 +53,10 @@ function onceFor(path, inputs, result, work) {
 
 export function ensureDependencies() {
   onceFor(join(root, 'node_modules', '.quorate-lock'), [join(root, 'package-lock.json')], node, () => {
-    run('installing dependencies (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+    // Not `npm ci`: it refuses a lock file that leaves out optional packages of other platforms.
+    run('installing dependencies', 'npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
     if (!existsSync(node) || statSync(node).size === 0) {
-      say('the package `node` did not install its binary; run `npm ci` with install scripts allowed');
+      say('the package `node` did not install its binary; run `npm install` with install scripts allowed');
       process.exit(1);
     }
   });
