@@ -120,8 +120,9 @@ function addStreams(registry: ServiceRegistry, state: EchoState): void {
     // The request: how many messages, of how many bytes.
     .serverStream('/t.Echo/Count', (call, request) => {
       const view = new DataView(request.buffer, request.byteOffset);
-      const message = new Uint8Array(view.getUint32(4));
-      for (let i = 0; i < view.getUint32(0); i++) call.send(numbered(i), message);
+      const message = new Uint8Array(Math.min(view.getUint32(4), 2_000_000));
+      const count = Math.min(view.getUint32(0), 10_000);
+      for (let i = 0; i < count && !call.ctx.cancelled; i++) call.send(numbered(i), message);
       call.end();
     })
     .serverStream('/t.Echo/FailAfter', (call, request) => {
