@@ -37,7 +37,7 @@ export async function crashLoop(options: CrashOptions): Promise<CrashSummary> {
   let [acknowledged, unacknowledgedKept, nextId] = [0, 0, 0];
   try {
     for (let round = 1; round <= options.rounds; round++) {
-      const load = new Load(random.below(2 ** 32), nextId);
+      const load = new Load(random.below(2 ** 32), nextId, verifier.model.revision);
       const running = load.run(server.endpoint, WRITERS);
       await killAtSomeMoment(random, load, () => server.kill());
       load.stop();

@@ -33,12 +33,15 @@ const text = (value: string): Uint8Array => new Uint8Array(Buffer.from(value));
 export class Load {
   readonly #random: SeededRandom;
   readonly #result: LoadResult = { writes: [], leases: [], compactions: [] };
+  readonly #checkedRevision: number;
   #nextId: number;
   #stopped = false;
 
-  constructor(seed: number, firstId: number) {
+  /** `checkedRevision`: up to here the history has been checked and may be compacted. */
+  constructor(seed: number, firstId: number, checkedRevision: number) {
     this.#random = new SeededRandom(seed);
     this.#nextId = firstId;
+    this.#checkedRevision = checkedRevision;
   }
 
   get acknowledged(): number {
@@ -130,8 +133,7 @@ export class Load {
   }
 
   async #compact(client: RawClient): Promise<void> {
-    const { header } = await client.range({ key: 'k', count_only: true });
-    const revision = Number(header.revision) - 200 - this.#random.below(200);
+    const revision = this.#checkedRevision - this.#random.below(300);
     if (revision <= 1) return;
     try {
       await client.compact({ revision, physical: this.#random.below(2) === 0 });
