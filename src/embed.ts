@@ -16,7 +16,7 @@ import { registerWatch } from './rpc/services/watch-service.ts';
 import { ETCD_COMPAT_VERSION } from './config/version.ts';
 import { ServerHealth } from './embed/health.ts';
 import { Member } from './embed/member.ts';
-import { appliedRows, STORAGE_SCHEMA_VERSION } from './embed/member-state.ts';
+import { appliedRows, STORAGE_SCHEMA_VERSION, type Platform } from './embed/member-state.ts';
 import { collectServerMetrics } from './embed/metrics.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import type { UrlAddress } from './config/url-address.ts';
@@ -29,6 +29,7 @@ import { HealthEndpointMetrics } from './observability/health-metrics.ts';
 import type { RootLogger } from './observability/logger.ts';
 import { MetricRegistry } from './observability/metric-registry.ts';
 import { registerProcessMetrics } from './observability/process-metrics.ts';
+import { lockDirectory } from './platform/directory-lock.ts';
 import { NodeClock } from './platform/node-clock.ts';
 import { NodeFileSystem } from './platform/node-file-system.ts';
 import { ClusterApi } from './server/cluster-api.ts';
@@ -36,6 +37,7 @@ import { KvApi } from './server/kv-api.ts';
 import { LeaseApi } from './server/lease-api.ts';
 import { MaintenanceApi } from './server/maintenance-api.ts';
 import { DatabaseSnapshots } from './storage/bbolt/database-snapshots.ts';
+import { openLmdbBackend } from './storage/lmdb/backend.ts';
 
 /** How long calls under way get to end when the server stops; the process has to be gone after 1.5 s. */
 const STOP_GRACE_MS = 800;
@@ -67,7 +69,7 @@ export async function startServer(
   const metrics = createEtcdMetrics(metricRegistry);
   registerProcessMetrics(metricRegistry);
   const grpcMetrics = new GrpcMetrics(metricRegistry, config.extensiveMetrics);
-  const member = await Member.open({ config, files: new NodeFileSystem(), clock, logger, metrics, onFatal });
+  const member = await Member.open({ config, platform: nodePlatform(), clock, logger, metrics, onFatal });
   const { core, hub } = member;
   const kv = new KvApi(core, member.compactor);
   const health = new HealthStatus();
@@ -167,6 +169,18 @@ function registerServices(member: Member, kv: KvApi, health: HealthStatus): Serv
   registerMaintenance(registry, core, maintenance, snapshots);
   health.register(registry);
   return registry;
+}
+
+/** Files, lock and database of this machine. */
+function nodePlatform(): Platform {
+  return {
+    files: new NodeFileSystem(),
+    lockDirectory: (dir) => {
+      const lock = lockDirectory(dir);
+      return () => lock.release();
+    },
+    openBackend: (path, noSync) => openLmdbBackend({ path, noSync }),
+  };
 }
 
 function sha1(bytes: Uint8Array): Uint8Array {

@@ -1,6 +1,5 @@
 /** What a member has on disk, opened: the log, the database, and the state machines read from it. */
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Alarms } from '../apply/alarms.ts';
 import { getUint64BE, putUint64BE } from '../base/bytes.ts';
@@ -15,11 +14,9 @@ import { WriteBuffer } from '../mvcc/write-buffer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import type { Logger } from '../ports/logger.ts';
-import { lockDirectory, type DirectoryLock } from '../platform/directory-lock.ts';
 import { bootstrap } from '../server/bootstrap.ts';
 import type { DurableLog } from '../server/durable-log.ts';
 import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
-import { openLmdbBackend } from '../storage/lmdb/backend.ts';
 import { createWal, openWal, walExists } from '../storage/wal/open.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
@@ -46,7 +43,7 @@ export interface AppliedState {
 export interface MemberState {
   readonly memberId: bigint;
   readonly clusterId: bigint;
-  readonly lock: DirectoryLock;
+  readonly unlock: () => void;
   readonly backend: Backend;
   readonly buffer: WriteBuffer;
   readonly store: MvccStore;
@@ -62,9 +59,17 @@ export interface MemberState {
   readonly databaseDir: string;
 }
 
+/** The machine below a member: the real one, or a simulated one. */
+export interface Platform {
+  readonly files: FileSystem;
+  /** Throws when another process holds the directory. The returned function frees it. */
+  readonly lockDirectory: (dir: string) => () => void;
+  readonly openBackend: (path: string, noSync: boolean) => Backend;
+}
+
 export interface StateParts {
   readonly config: ServerConfig;
-  readonly files: FileSystem;
+  readonly platform: Platform;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly walMetrics: WalMetrics;
@@ -72,30 +77,30 @@ export interface StateParts {
 
 /** Opens the data directory, or makes it. Throws an Error with one clear line when it cannot be used. */
 export async function openMemberState(parts: StateParts): Promise<MemberState> {
-  const { config } = parts;
+  const { config, platform } = parts;
   const memberDir = join(config.dataDir, 'member');
   const databaseDir = join(memberDir, 'snap');
-  for (const dir of [config.dataDir, memberDir, databaseDir]) mkdirSync(dir, { recursive: true, mode: DIR_MODE });
-  const lock = lockDirectory(memberDir);
+  for (const dir of [config.dataDir, memberDir, databaseDir]) platform.files.makeDir(dir, DIR_MODE);
+  const unlock = platform.lockDirectory(memberDir);
   try {
-    return await openLocked(parts, databaseDir, lock);
+    return await openLocked(parts, databaseDir, unlock);
   } catch (error) {
-    lock.release();
+    unlock();
     throw error;
   }
 }
 
-async function openLocked(parts: StateParts, databaseDir: string, lock: DirectoryLock): Promise<MemberState> {
-  const { config, files, clock, logger, walMetrics } = parts;
+async function openLocked(parts: StateParts, databaseDir: string, unlock: () => void): Promise<MemberState> {
+  const { config, platform, clock, logger, walMetrics } = parts;
   const walOptions: WalOptions = {
-    fs: files,
+    fs: platform.files,
     dir: config.walDir,
     clock,
     logger,
     metrics: walMetrics,
     filesMax: config.walFilesMax,
   };
-  const backend = openLmdbBackend({ path: join(databaseDir, 'quorate.mdb'), noSync: config.unsafeNoFsync });
+  const backend = platform.openBackend(join(databaseDir, 'quorate.mdb'), config.unsafeNoFsync);
   const buffer = new WriteBuffer(backend);
   const store = new MvccStore(buffer);
   const applied = readApplied(buffer);
@@ -124,7 +129,7 @@ async function openLocked(parts: StateParts, databaseDir: string, lock: Director
     delete: (table, key) => buffer.delete(table, key),
     rows: (table) => rows(buffer, table),
   });
-  return { ...opened, lock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
+  return { ...opened, unlock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
 }
 
 interface OpenedLog {

@@ -8,7 +8,6 @@ import { decodeMember } from '../membership/member.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Histogram } from '../ports/metrics.ts';
-import type { FileSystem } from '../ports/file-system.ts';
 import type { RootLogger } from '../observability/logger.ts';
 import { Raft } from '../raft/raft.ts';
 import { ApplyLoop } from '../server/apply-loop.ts';
@@ -24,7 +23,7 @@ import { RequestIds } from '../server/request-ids.ts';
 import { WatchDriver } from '../server/watch-driver.ts';
 import { WatchSource } from '../server/watch-source.ts';
 import { DEFAULT_WATCH_HUB_OPTIONS, WatchHub } from '../watch/watch-hub.ts';
-import { openMemberState, stampApplied, type AppliedState, type MemberState } from './member-state.ts';
+import { openMemberState, stampApplied, type AppliedState, type MemberState, type Platform } from './member-state.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 
 const FLUSH_BYTES = 16 * 1024 ** 2;
@@ -38,7 +37,7 @@ const STREAM_BACKLOG_BYTES_MIN = 256 * 1024;
 
 export interface MemberParts {
   readonly config: ServerConfig;
-  readonly files: FileSystem;
+  readonly platform: Platform;
   readonly clock: Clock;
   readonly logger: RootLogger;
   readonly metrics: EtcdMetrics;
@@ -152,7 +151,7 @@ export class Member {
     await new Promise<void>((resolve) => this.state.log.close(() => resolve()));
     this.state.buffer.close();
     this.state.backend.close();
-    this.state.lock.release();
+    this.state.unlock();
   }
 
   #applied(): AppliedState {
