@@ -28,6 +28,7 @@ import {
 import type { RequestHeaders } from './request-headers.ts';
 import { ResponseEncoder } from './response-encoder.ts';
 import { SendScheduler } from './send-scheduler.ts';
+import { StreamTable } from './stream-table.ts';
 
 /** What the client may send on all streams together ahead of our reading it off the socket. */
 const CONNECTION_WINDOW_BYTES = 8 * 1024 * 1024;
@@ -69,7 +70,7 @@ export class H2Connection implements FrameSink, StreamOwner {
   readonly #settings = new PeerSettings();
   readonly #guard = new FloodGuard();
   readonly #pings: PingPolicy;
-  readonly #streams = new Map<number, H2Stream>();
+  readonly #streams = new StreamTable<H2Stream>();
   readonly #streamsMax: number;
   /** The highest stream id the client has used; streams up to it that are not in the map are closed. */
   #lastStreamId = 0;
@@ -286,7 +287,7 @@ export class H2Connection implements FrameSink, StreamOwner {
     const { headerTableBytes, windowDelta } = this.#settings.apply(buf, start, end);
     if (headerTableBytes !== undefined) this.encoder.setTableSize(headerTableBytes);
     if (windowDelta !== 0) {
-      for (const stream of this.#streams.values()) {
+      for (const stream of this.#streams.all()) {
         if (!stream.widen(windowDelta, WINDOW_MAX))
           throw new ConnectionError(ErrorCode.FlowControlError, 'a window is too large');
       }
@@ -341,7 +342,7 @@ export class H2Connection implements FrameSink, StreamOwner {
 
   #openStream(streamId: number, isEnd: boolean, headers: RequestHeaders): void {
     const stream = new H2Stream(this, streamId, headers, this.#settings.initialWindow);
-    this.#streams.set(streamId, stream);
+    this.#streams.add(stream);
     const { grpcTimeout } = headers;
     if (grpcTimeout !== undefined && parseGrpcTimeout(grpcTimeout) === undefined) {
       const error = malformedTimeout(grpcTimeout);
@@ -395,7 +396,7 @@ export class H2Connection implements FrameSink, StreamOwner {
   #holdsTooMuch(): boolean {
     if (this.#lastStreamId % (2 * HELD_CHECK_STREAMS) !== 1 || this.#streams.size < HELD_CHECK_STREAMS) return false;
     let bytes = 0;
-    for (const stream of this.#streams.values()) bytes += stream.heldBytes;
+    for (const stream of this.#streams.all()) bytes += stream.heldBytes;
     return bytes > HELD_BYTES_MAX;
   }
 
@@ -474,7 +475,7 @@ export class H2Connection implements FrameSink, StreamOwner {
     this.#isClosed = true;
     this.#cancelTimer();
     this.writer.clear();
-    for (const stream of this.#streams.values()) stream.reset();
+    for (const stream of this.#streams.all()) stream.reset();
     this.#owner.closed(this);
   }
 
