@@ -1,0 +1,151 @@
+/** What clients talk to: the gRPC services and the HTTP endpoints of a member. */
+import { createHash } from 'node:crypto';
+import { AssertionError } from '../base/assert.ts';
+import type { ServerConfig } from '../config/server-config.ts';
+import { ETCD_COMPAT_VERSION } from '../config/version.ts';
+import { clientEndpoints, metricsEndpoints } from '../http/endpoints.ts';
+import { HttpServer } from '../http/http-server.ts';
+import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
+import { CONTENT_TYPE } from '../observability/exposition.ts';
+import { GrpcMetrics } from '../observability/grpc-metrics.ts';
+import { HealthEndpointMetrics } from '../observability/health-metrics.ts';
+import type { RootLogger } from '../observability/logger.ts';
+import type { MetricRegistry } from '../observability/metric-registry.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { FileSystem } from '../ports/file-system.ts';
+import { Dispatcher } from '../rpc/dispatcher.ts';
+import { GrpcJsTransport } from '../rpc/grpc-js/grpc-js-transport.ts';
+import { H2Transport } from '../rpc/h2/h2-transport.ts';
+import { ServiceRegistry } from '../rpc/service-registry.ts';
+import { registerCluster } from '../rpc/services/cluster-service.ts';
+import { HealthStatus } from '../rpc/services/health-service.ts';
+import { registerKv } from '../rpc/services/kv-service.ts';
+import { registerLease } from '../rpc/services/lease-service.ts';
+import { registerMaintenance } from '../rpc/services/maintenance-service.ts';
+import { registerWatch } from '../rpc/services/watch-service.ts';
+import type { RpcTransport } from '../rpc/transport-options.ts';
+import { ClusterApi } from '../server/cluster-api.ts';
+import { KvApi } from '../server/kv-api.ts';
+import { LeaseApi } from '../server/lease-api.ts';
+import { MaintenanceApi } from '../server/maintenance-api.ts';
+import { DatabaseSnapshots } from '../storage/bbolt/database-snapshots.ts';
+import { ServerHealth } from './health.ts';
+import type { Sinks } from './listeners.ts';
+import type { Member } from './member.ts';
+import { appliedRows, STORAGE_SCHEMA_VERSION } from './member-state.ts';
+
+export type TransportName = 'h2' | 'grpc-js';
+
+export interface FrontEndParts {
+  readonly config: ServerConfig;
+  readonly member: Member;
+  readonly files: FileSystem;
+  readonly clock: Clock;
+  readonly logger: RootLogger;
+  readonly registry: MetricRegistry;
+  readonly metrics: EtcdMetrics;
+  readonly transport: TransportName;
+  readonly onFatal: (what: string, error: Error) => void;
+}
+
+export class FrontEnd {
+  readonly #health = new HealthStatus();
+  readonly #dispatcher: Dispatcher;
+  readonly #transport: RpcTransport;
+  readonly #http: HttpServer;
+  readonly #metricsHttp: HttpServer;
+
+  constructor(parts: FrontEndParts) {
+    const { member, logger, metrics, registry, clock, config } = parts;
+    const kv = new KvApi(member.core, member.compactor);
+    const source = new ServerHealth(member.core, kv);
+    this.#dispatcher = makeDispatcher(parts, registerServices(parts, kv, this.#health), source);
+    this.#transport = makeTransport(parts, this.#dispatcher);
+    const endpoints = {
+      health: {
+        source,
+        metrics: new HealthEndpointMetrics(metrics),
+        logger: logger.child('http/health.ts'),
+        clock,
+        requestTimeoutMs: 5000 + 2 * config.electionMs,
+      },
+      metrics: { contentType: CONTENT_TYPE, expose: () => registry.expose() },
+    };
+    const version = {
+      serverVersion: ETCD_COMPAT_VERSION,
+      clusterVersion: () => member.core.parts.cluster.version,
+      storageVersion: () => STORAGE_SCHEMA_VERSION,
+    };
+    const httpLogger = logger.child('http/http-server.ts');
+    this.#http = new HttpServer(clientEndpoints({ ...endpoints, version }), httpLogger);
+    this.#metricsHttp = new HttpServer(metricsEndpoints(endpoints), httpLogger);
+  }
+
+  get sinks(): Sinks {
+    return { grpc: this.#transport, http: this.#http, metrics: this.#metricsHttp };
+  }
+
+  /** Ends every call and connection, at the latest after `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    this.#health.setServing(false);
+    this.#dispatcher.stop();
+    await Promise.all([this.#transport.stop(graceMs), this.#http.stop(graceMs), this.#metricsHttp.stop(graceMs)]);
+  }
+}
+
+function makeDispatcher(parts: FrontEndParts, services: ServiceRegistry, source: ServerHealth): Dispatcher {
+  const { config, clock, logger, registry, onFatal } = parts;
+  return new Dispatcher({
+    registry: services,
+    clock,
+    logger: logger.child('rpc/dispatcher.ts'),
+    metrics: new GrpcMetrics(registry, config.extensiveMetrics),
+    member: source,
+    maxRequestBytes: config.maxRequestBytes,
+    electionTimeoutMs: config.electionMs,
+    warnUnaryMs: config.warningUnaryRequestMs,
+    onPanic: (error) => {
+      // A broken invariant may already have touched the state; any other mistake of a handler stays its own.
+      if (error instanceof AssertionError) onFatal('internal error', error);
+    },
+  });
+}
+
+function makeTransport({ config, clock, logger, transport }: FrontEndParts, opener: Dispatcher): RpcTransport {
+  const Transport = transport === 'grpc-js' ? GrpcJsTransport : H2Transport;
+  return new Transport({
+    opener,
+    clock,
+    logger: logger.child('rpc/transport.ts'),
+    maxConcurrentStreams: config.maxConcurrentStreams,
+    keepaliveMinTimeMs: config.grpcKeepalive.minTimeMs,
+    keepaliveIntervalMs: config.grpcKeepalive.intervalMs,
+    keepaliveTimeoutMs: config.grpcKeepalive.timeoutMs,
+  });
+}
+
+function registerServices(parts: FrontEndParts, kv: KvApi, health: HealthStatus): ServiceRegistry {
+  const { member, files } = parts;
+  const { core, state } = member;
+  const services = new ServiceRegistry();
+  registerKv(services, core, kv);
+  registerWatch(services, member.hub);
+  registerLease(services, core, new LeaseApi(core));
+  registerCluster(services, new ClusterApi(core, sha1));
+  const snapshots = new DatabaseSnapshots({
+    files,
+    dir: state.databaseDir,
+    buffer: state.buffer,
+    jobs: member.jobs,
+    meta: () => appliedRows(member.appliedState()),
+    version: STORAGE_SCHEMA_VERSION,
+  });
+  const maintenance = new MaintenanceApi(core, member.flusher, ETCD_COMPAT_VERSION, STORAGE_SCHEMA_VERSION);
+  registerMaintenance(services, core, maintenance, snapshots);
+  health.register(services);
+  return services;
+}
+
+function sha1(bytes: Uint8Array): Uint8Array {
+  return createHash('sha1').update(bytes).digest();
+}
