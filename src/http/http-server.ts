@@ -8,25 +8,25 @@ import type { Logger } from '../ports/logger.ts';
 import { plainStatus } from './http-message.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from './http-message.ts';
 
-const HEADERS_TIMEOUT_MS = 300_000;
+/** How long a connection may stay without a request, or without the next byte of one. */
 const IDLE_TIMEOUT_MS = 300_000;
 
 export class HttpServer {
   readonly #handler: HttpHandler;
   readonly #logger: Logger;
   readonly #server: http.Server;
+  readonly #idleTimeoutMs: number;
   /** Open connections, and for each how many requests it is being answered. */
   readonly #busy = new Map<Socket, number>();
   #isStopping = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor(handler: HttpHandler, logger: Logger) {
+  constructor(handler: HttpHandler, logger: Logger, idleTimeoutMs = IDLE_TIMEOUT_MS) {
     this.#handler = handler;
     this.#logger = logger;
-    this.#server = http.createServer(
-      { headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: IDLE_TIMEOUT_MS, requestTimeout: 0 },
-      (request, response) => void this.#serve(request, response),
-    );
+    this.#idleTimeoutMs = idleTimeoutMs;
+    const options = { keepAliveTimeout: idleTimeoutMs, requestTimeout: 0 };
+    this.#server = http.createServer(options, (request, response) => void this.#serve(request, response));
   }
 
   get connections(): number {
@@ -39,6 +39,10 @@ export class HttpServer {
     socket.on('close', () => {
       this.#busy.delete(socket);
       if (this.#busy.size === 0) this.#onEmpty?.();
+    });
+    // A server that does not listen itself has no timeouts of its own.
+    socket.setTimeout(this.#idleTimeoutMs, () => {
+      if (this.#busy.get(socket) === 0) socket.destroy();
     });
     this.#server.emit('connection', socket);
   }

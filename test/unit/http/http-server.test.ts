@@ -91,4 +91,21 @@ describe('HttpServer', () => {
     await server.stop(30);
     expect(await failed).toBe('failed');
   });
+
+  it('closes connections that stay without a request, not those that wait for an answer', async () => {
+    const handler: HttpHandler = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      return text(200, 'late');
+    };
+    const { url, server } = await serve(handler, silentLogger, 40);
+    const silent = net.connect(Number(new URL(url).port), '127.0.0.1');
+    const slow = net.connect(Number(new URL(url).port), '127.0.0.1');
+    slow.write('GET / HTTP/1.1\r\nHost: ');
+    const closed = Promise.all([silent, slow].map((socket) => new Promise((resolve) => socket.on('close', resolve))));
+    silent.resume();
+    slow.resume();
+    expect(await (await fetch(url)).text()).toBe('late');
+    await closed;
+    await vi.waitFor(() => expect(server.connections).toBe(0));
+  });
 });
