@@ -15,8 +15,9 @@ afterEach(async () => {
 async function serve(
   handler: HttpHandler,
   logger: Logger = silentLogger,
+  idleTimeoutMs = 60_000,
 ): Promise<{ url: string; server: HttpServer }> {
-  const server = new HttpServer(handler, logger);
+  const server = new HttpServer(handler, logger, idleTimeoutMs);
   const listener = net.createServer((socket) => server.accept(socket));
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   cleanups.push(
