@@ -15,7 +15,6 @@ export class HttpServer {
   readonly #handler: HttpHandler;
   readonly #logger: Logger;
   readonly #server: http.Server;
-  readonly #idleTimeoutMs: number;
   /** Open connections, and for each how many requests it is being answered. */
   readonly #busy = new Map<Socket, number>();
   #isStopping = false;
@@ -24,9 +23,12 @@ export class HttpServer {
   constructor(handler: HttpHandler, logger: Logger, idleTimeoutMs = IDLE_TIMEOUT_MS) {
     this.#handler = handler;
     this.#logger = logger;
-    this.#idleTimeoutMs = idleTimeoutMs;
     const options = { keepAliveTimeout: idleTimeoutMs, requestTimeout: 0 };
     this.#server = http.createServer(options, (request, response) => void this.#serve(request, response));
+    // The only timeout that works for a server that does not listen itself.
+    this.#server.setTimeout(idleTimeoutMs, (socket) => {
+      if (this.#busy.get(socket) === 0) socket.destroy();
+    });
   }
 
   get connections(): number {
@@ -39,10 +41,6 @@ export class HttpServer {
     socket.on('close', () => {
       this.#busy.delete(socket);
       if (this.#busy.size === 0) this.#onEmpty?.();
-    });
-    // A server that does not listen itself has no timeouts of its own.
-    socket.setTimeout(this.#idleTimeoutMs, () => {
-      if (this.#busy.get(socket) === 0) socket.destroy();
     });
     this.#server.emit('connection', socket);
   }
