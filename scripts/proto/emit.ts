@@ -139,7 +139,7 @@ function emitRead(message: MessageModel): string[] {
     '    switch (tag) {',
     ...fields.flatMap(emitReadField),
     '      default:',
-    '        r.skip(tag);',
+    `        r.skipUnknown(tag, [${fields.map((field) => field.number).join(', ')}]);`,
     '    }',
     '  }',
     `  return { ${fields.map((field) => field.name).join(', ')} };`,

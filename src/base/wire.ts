@@ -199,6 +199,13 @@ export class WireReader {
     }
   }
 
+  /** Passes over a field that none of `known` is; a known field under a foreign wire type is malformed, as it is to etcd. */
+  skipUnknown(tag: number, known: readonly number[]): void {
+    const field = tag >>> 3;
+    if (known.includes(field)) throw new WireError(`proto: wrong wireType = ${tag & 7} for field ${field}`);
+    this.skip(tag);
+  }
+
   private skipGroup(startTag: number): void {
     if (++this.depth > WIRE_DEPTH_MAX) throw new WireError(`groups nest deeper than ${WIRE_DEPTH_MAX}`);
     const endTag = startTag + 1;

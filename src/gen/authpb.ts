@@ -26,7 +26,7 @@ export function readUserAddOptions(r: WireReader): UserAddOptions {
         noPassword = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { noPassword };
@@ -84,7 +84,7 @@ export function readUser(r: WireReader): User {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { name, password, roles, options };
@@ -145,7 +145,7 @@ export function readPermission(r: WireReader): Permission {
         rangeEnd = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { permType, key, rangeEnd };
@@ -193,7 +193,7 @@ export function readRole(r: WireReader): Role {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { name, keyPermission };

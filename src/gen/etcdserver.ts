@@ -25,7 +25,7 @@ export function readMetadata(r: WireReader): Metadata {
         clusterID = r.uint64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { nodeID, clusterID };
@@ -159,7 +159,7 @@ export function readRequest(r: WireReader): Request {
         refresh = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]);
     }
   }
   return { ID, method, path, val, dir, prevValue, prevIndex, prevExist, expiration, wait, since, recursive, sorted, quorum, time, stream, refresh };

@@ -26,7 +26,7 @@ export function readHealthCheckRequest(r: WireReader): HealthCheckRequest {
         service = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { service };
@@ -64,7 +64,7 @@ export function readHealthCheckResponse(r: WireReader): HealthCheckResponse {
         status = r.int32();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { status };

@@ -33,7 +33,7 @@ export function readLease(r: WireReader): Lease {
         remainingTTL = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { ID, TTL, remainingTTL };
@@ -75,7 +75,7 @@ export function readLeaseInternalRequest(r: WireReader): LeaseInternalRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { leaseTimeToLiveRequest };
@@ -119,7 +119,7 @@ export function readLeaseInternalResponse(r: WireReader): LeaseInternalResponse 
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { leaseTimeToLiveResponse };

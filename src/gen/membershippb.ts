@@ -25,7 +25,7 @@ export function readRaftAttributes(r: WireReader): RaftAttributes {
         isLearner = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { peerUrls, isLearner };
@@ -73,7 +73,7 @@ export function readAttributes(r: WireReader): Attributes {
         clientUrls.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { name, clientUrls };
@@ -133,7 +133,7 @@ export function readMember(r: WireReader): Member {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { ID, raftAttributes, memberAttributes };
@@ -180,7 +180,7 @@ export function readClusterVersionSetRequest(r: WireReader): ClusterVersionSetRe
         ver = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { ver };
@@ -226,7 +226,7 @@ export function readClusterMemberAttrSetRequest(r: WireReader): ClusterMemberAtt
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { memberID, memberAttributes };
@@ -274,7 +274,7 @@ export function readDowngradeInfoSetRequest(r: WireReader): DowngradeInfoSetRequ
         ver = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { enabled, ver };

@@ -55,7 +55,7 @@ export function readKeyValue(r: WireReader): KeyValue {
         lease = r.int64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6]);
     }
   }
   return { key, createRevision, modRevision, version, value, lease };
@@ -112,7 +112,7 @@ export function readEvent(r: WireReader): Event {
         prevKv = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { type, kv, prevKv };

@@ -37,7 +37,7 @@ export function readRequestHeader(r: WireReader): RequestHeader {
         authRevision = r.uint64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { ID, username, authRevision };
@@ -350,7 +350,7 @@ export function readInternalRaftRequest(r: WireReader): InternalRaftRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 100, 1000, 1011, 1012, 1013, 1100, 1101, 1102, 1103, 1104, 1105, 1106, 1107, 1200, 1201, 1202, 1203, 1204, 1300, 1301, 1302, 9900]);
     }
   }
   return { ID, v2, range, put, deleteRange, txn, compaction, leaseGrant, leaseRevoke, alarm, leaseCheckpoint, header, authEnable, authDisable, authenticate, authStatus, authUserAdd, authUserDelete, authUserGet, authUserChangePassword, authUserGrantRole, authUserRevokeRole, authUserList, authRoleList, authRoleAdd, authRoleDelete, authRoleGet, authRoleGrantPermission, authRoleRevokePermission, clusterVersionSet, clusterMemberAttrSet, downgradeInfoSet, downgradeVersionTest };
@@ -551,7 +551,7 @@ export function readInternalAuthenticateRequest(r: WireReader): InternalAuthenti
         simpleToken = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { name, password, simpleToken };

@@ -85,7 +85,7 @@ export function readEntry(r: WireReader): Entry {
         data = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { type, term, index, data };
@@ -140,7 +140,7 @@ export function readSnapshotMetadata(r: WireReader): SnapshotMetadata {
         term = r.uint64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { confState, index, term };
@@ -192,7 +192,7 @@ export function readSnapshot(r: WireReader): Snapshot {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { data, metadata };
@@ -322,7 +322,7 @@ export function readMessage(r: WireReader): Message {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
     }
   }
   return { type, to, from, term, logTerm, index, entries, commit, snapshot, reject, rejectHint, context, vote, responses };
@@ -400,7 +400,7 @@ export function readHardState(r: WireReader): HardState {
         commit = r.uint64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { term, vote, commit };
@@ -487,7 +487,7 @@ export function readConfState(r: WireReader): ConfState {
         autoLeave = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5]);
     }
   }
   return { voters, learners, votersOutgoing, learnersNext, autoLeave };
@@ -563,7 +563,7 @@ export function readConfChange(r: WireReader): ConfChange {
         context = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { id, type, nodeId, context };
@@ -610,7 +610,7 @@ export function readConfChangeSingle(r: WireReader): ConfChangeSingle {
         nodeId = r.uint64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { type, nodeId };
@@ -664,7 +664,7 @@ export function readConfChangeV2(r: WireReader): ConfChangeV2 {
         context = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { transition, changes, context };

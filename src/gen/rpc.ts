@@ -92,7 +92,7 @@ export function readResponseHeader(r: WireReader): ResponseHeader {
         raftTerm = r.uint64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { clusterId, memberId, revision, raftTerm };
@@ -206,7 +206,7 @@ export function readRangeRequest(r: WireReader): RangeRequest {
         maxCreateRevision = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
     }
   }
   return { key, rangeEnd, limit, revision, sortOrder, sortTarget, serializable, keysOnly, countOnly, minModRevision, maxModRevision, minCreateRevision, maxCreateRevision };
@@ -277,7 +277,7 @@ export function readRangeResponse(r: WireReader): RangeResponse {
         count = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { header, kvs, more, count };
@@ -328,7 +328,7 @@ export function readRangeStreamResponse(r: WireReader): RangeStreamResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { rangeResponse };
@@ -399,7 +399,7 @@ export function readPutRequest(r: WireReader): PutRequest {
         ignoreLease = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6]);
     }
   }
   return { key, value, lease, prevKv, ignoreValue, ignoreLease };
@@ -451,7 +451,7 @@ export function readPutResponse(r: WireReader): PutResponse {
         prevKv = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, prevKv };
@@ -505,7 +505,7 @@ export function readDeleteRangeRequest(r: WireReader): DeleteRangeRequest {
         prevKv = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { key, rangeEnd, prevKv };
@@ -560,7 +560,7 @@ export function readDeleteRangeResponse(r: WireReader): DeleteRangeResponse {
         prevKvs.push(r.bytes());
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { header, deleted, prevKvs };
@@ -649,7 +649,7 @@ export function readRequestOp(r: WireReader): RequestOp {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { requestRange, requestPut, requestDeleteRange, requestTxn };
@@ -747,7 +747,7 @@ export function readResponseOp(r: WireReader): ResponseOp {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { responseRange, responsePut, responseDeleteRange, responseTxn };
@@ -873,7 +873,7 @@ export function readCompare(r: WireReader): Compare {
         rangeEnd = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6, 7, 8, 64]);
     }
   }
   return { result, target, key, version, createRevision, modRevision, value, lease, rangeEnd };
@@ -939,7 +939,7 @@ export function readTxnRequest(r: WireReader): TxnRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { compare, success, failure };
@@ -1014,7 +1014,7 @@ export function readTxnResponse(r: WireReader): TxnResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { header, succeeded, responses };
@@ -1069,7 +1069,7 @@ export function readCompactionRequest(r: WireReader): CompactionRequest {
         physical = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { revision, physical };
@@ -1110,7 +1110,7 @@ export function readCompactionResponse(r: WireReader): CompactionResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -1178,7 +1178,7 @@ export function readWatchRequest(r: WireReader): WatchRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { createRequest, cancelRequest, progressRequest };
@@ -1278,7 +1278,7 @@ export function readWatchCreateRequest(r: WireReader): WatchCreateRequest {
         fragment = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6, 7, 8]);
     }
   }
   return { key, rangeEnd, startRevision, progressNotify, filters, prevKv, watchId, fragment };
@@ -1326,7 +1326,7 @@ export function readWatchCancelRequest(r: WireReader): WatchCancelRequest {
         watchId = r.int64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { watchId };
@@ -1429,7 +1429,7 @@ export function readWatchResponse(r: WireReader): WatchResponse {
         events.push(r.bytes());
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6, 7, 11]);
     }
   }
   return { header, watchId, created, canceled, compactRevision, cancelReason, fragment, events };
@@ -1487,7 +1487,7 @@ export function readLeaseGrantRequest(r: WireReader): LeaseGrantRequest {
         ID = r.int64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { TTL, ID };
@@ -1546,7 +1546,7 @@ export function readLeaseGrantResponse(r: WireReader): LeaseGrantResponse {
         error = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { header, ID, TTL, error };
@@ -1590,7 +1590,7 @@ export function readLeaseRevokeRequest(r: WireReader): LeaseRevokeRequest {
         ID = r.int64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { ID };
@@ -1630,7 +1630,7 @@ export function readLeaseRevokeResponse(r: WireReader): LeaseRevokeResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -1677,7 +1677,7 @@ export function readLeaseCheckpoint(r: WireReader): LeaseCheckpoint {
         remainingTTL = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { ID, remainingTTL };
@@ -1718,7 +1718,7 @@ export function readLeaseCheckpointRequest(r: WireReader): LeaseCheckpointReques
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { checkpoints };
@@ -1764,7 +1764,7 @@ export function readLeaseCheckpointResponse(r: WireReader): LeaseCheckpointRespo
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -1805,7 +1805,7 @@ export function readLeaseKeepAliveRequest(r: WireReader): LeaseKeepAliveRequest 
         ID = r.int64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { ID };
@@ -1857,7 +1857,7 @@ export function readLeaseKeepAliveResponse(r: WireReader): LeaseKeepAliveRespons
         TTL = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { header, ID, TTL };
@@ -1906,7 +1906,7 @@ export function readLeaseTimeToLiveRequest(r: WireReader): LeaseTimeToLiveReques
         keys = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { ID, keys };
@@ -1971,7 +1971,7 @@ export function readLeaseTimeToLiveResponse(r: WireReader): LeaseTimeToLiveRespo
         keys.push(r.bytes());
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5]);
     }
   }
   return { header, ID, TTL, grantedTTL, keys };
@@ -2040,7 +2040,7 @@ export function readLeaseStatus(r: WireReader): LeaseStatus {
         ID = r.int64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { ID };
@@ -2089,7 +2089,7 @@ export function readLeaseLeasesResponse(r: WireReader): LeaseLeasesResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, leases };
@@ -2161,7 +2161,7 @@ export function readMember(r: WireReader): Member {
         isLearner = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5]);
     }
   }
   return { ID, name, peerURLs, clientURLs, isLearner };
@@ -2216,7 +2216,7 @@ export function readMemberAddRequest(r: WireReader): MemberAddRequest {
         isLearner = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { peerURLs, isLearner };
@@ -2279,7 +2279,7 @@ export function readMemberAddResponse(r: WireReader): MemberAddResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { header, member, members };
@@ -2332,7 +2332,7 @@ export function readMemberRemoveRequest(r: WireReader): MemberRemoveRequest {
         ID = r.uint64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { ID };
@@ -2381,7 +2381,7 @@ export function readMemberRemoveResponse(r: WireReader): MemberRemoveResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, members };
@@ -2435,7 +2435,7 @@ export function readMemberUpdateRequest(r: WireReader): MemberUpdateRequest {
         peerURLs.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { ID, peerURLs };
@@ -2489,7 +2489,7 @@ export function readMemberUpdateResponse(r: WireReader): MemberUpdateResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, members };
@@ -2537,7 +2537,7 @@ export function readMemberListRequest(r: WireReader): MemberListRequest {
         linearizable = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { linearizable };
@@ -2586,7 +2586,7 @@ export function readMemberListResponse(r: WireReader): MemberListResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, members };
@@ -2634,7 +2634,7 @@ export function readMemberPromoteRequest(r: WireReader): MemberPromoteRequest {
         ID = r.uint64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { ID };
@@ -2683,7 +2683,7 @@ export function readMemberPromoteResponse(r: WireReader): MemberPromoteResponse 
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, members };
@@ -2745,7 +2745,7 @@ export function readAlarmRequest(r: WireReader): AlarmRequest {
         alarm = r.int32();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { action, memberID, alarm };
@@ -2791,7 +2791,7 @@ export function readAlarmMember(r: WireReader): AlarmMember {
         alarm = r.int32();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { memberID, alarm };
@@ -2841,7 +2841,7 @@ export function readAlarmResponse(r: WireReader): AlarmResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, alarms };
@@ -2987,7 +2987,7 @@ export function readStatusResponse(r: WireReader): StatusResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
     }
   }
   return { header, version, dbSize, leader, raftIndex, raftTerm, raftAppliedIndex, errors, dbSizeInUse, isLearner, storageVersion, dbSizeQuota, downgradeInfo };
@@ -3054,7 +3054,7 @@ export function readDowngradeInfo(r: WireReader): DowngradeInfo {
         targetVersion = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { enabled, targetVersion };
@@ -3115,7 +3115,7 @@ export function readDefragmentResponse(r: WireReader): DefragmentResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -3185,7 +3185,7 @@ export function readHashResponse(r: WireReader): HashResponse {
         hash = r.uint32();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, hash };
@@ -3227,7 +3227,7 @@ export function readHashKVRequest(r: WireReader): HashKVRequest {
         revision = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { revision };
@@ -3285,7 +3285,7 @@ export function readHashKVResponse(r: WireReader): HashKVResponse {
         hashRevision = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { header, hash, compactRevision, hashRevision };
@@ -3370,7 +3370,7 @@ export function readSnapshotResponse(r: WireReader): SnapshotResponse {
         version = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { header, remainingBytes, blob, version };
@@ -3414,7 +3414,7 @@ export function readMoveLeaderRequest(r: WireReader): MoveLeaderRequest {
         targetID = r.uint64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { targetID };
@@ -3454,7 +3454,7 @@ export function readMoveLeaderResponse(r: WireReader): MoveLeaderResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -3502,7 +3502,7 @@ export function readDowngradeRequest(r: WireReader): DowngradeRequest {
         version = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { action, version };
@@ -3549,7 +3549,7 @@ export function readDowngradeResponse(r: WireReader): DowngradeResponse {
         version = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, version };
@@ -3591,7 +3591,7 @@ export function readDowngradeVersionTestRequest(r: WireReader): DowngradeVersion
         ver = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { ver };
@@ -3651,7 +3651,7 @@ export function readAuthEnableResponse(r: WireReader): AuthEnableResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -3715,7 +3715,7 @@ export function readAuthDisableResponse(r: WireReader): AuthDisableResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -3791,7 +3791,7 @@ export function readAuthStatusResponse(r: WireReader): AuthStatusResponse {
         authRevision = r.uint64();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { header, enabled, authRevision };
@@ -3840,7 +3840,7 @@ export function readAuthenticateRequest(r: WireReader): AuthenticateRequest {
         password = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { name, password };
@@ -3887,7 +3887,7 @@ export function readAuthenticateResponse(r: WireReader): AuthenticateResponse {
         token = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, token };
@@ -3950,7 +3950,7 @@ export function readAuthUserAddRequest(r: WireReader): AuthUserAddRequest {
         hashedPassword = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { name, password, options, hashedPassword };
@@ -3997,7 +3997,7 @@ export function readAuthUserAddResponse(r: WireReader): AuthUserAddResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -4038,7 +4038,7 @@ export function readAuthUserGetRequest(r: WireReader): AuthUserGetRequest {
         name = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { name };
@@ -4084,7 +4084,7 @@ export function readAuthUserGetResponse(r: WireReader): AuthUserGetResponse {
         roles.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, roles };
@@ -4130,7 +4130,7 @@ export function readAuthUserDeleteRequest(r: WireReader): AuthUserDeleteRequest 
         name = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { name };
@@ -4170,7 +4170,7 @@ export function readAuthUserDeleteResponse(r: WireReader): AuthUserDeleteRespons
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -4223,7 +4223,7 @@ export function readAuthUserChangePasswordRequest(r: WireReader): AuthUserChange
         hashedPassword = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { name, password, hashedPassword };
@@ -4265,7 +4265,7 @@ export function readAuthUserChangePasswordResponse(r: WireReader): AuthUserChang
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -4312,7 +4312,7 @@ export function readAuthUserGrantRoleRequest(r: WireReader): AuthUserGrantRoleRe
         role = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { user, role };
@@ -4353,7 +4353,7 @@ export function readAuthUserGrantRoleResponse(r: WireReader): AuthUserGrantRoleR
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -4400,7 +4400,7 @@ export function readAuthUserRevokeRoleRequest(r: WireReader): AuthUserRevokeRole
         role = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { name, role };
@@ -4441,7 +4441,7 @@ export function readAuthUserRevokeRoleResponse(r: WireReader): AuthUserRevokeRol
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -4511,7 +4511,7 @@ export function readAuthUserListResponse(r: WireReader): AuthUserListResponse {
         users.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, users };
@@ -4557,7 +4557,7 @@ export function readAuthRoleAddRequest(r: WireReader): AuthRoleAddRequest {
         name = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { name };
@@ -4597,7 +4597,7 @@ export function readAuthRoleAddResponse(r: WireReader): AuthRoleAddResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -4638,7 +4638,7 @@ export function readAuthRoleGetRequest(r: WireReader): AuthRoleGetRequest {
         role = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { role };
@@ -4687,7 +4687,7 @@ export function readAuthRoleGetResponse(r: WireReader): AuthRoleGetResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, perm };
@@ -4764,7 +4764,7 @@ export function readAuthRoleListResponse(r: WireReader): AuthRoleListResponse {
         roles.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, roles };
@@ -4810,7 +4810,7 @@ export function readAuthRoleDeleteRequest(r: WireReader): AuthRoleDeleteRequest 
         role = r.string();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { role };
@@ -4850,7 +4850,7 @@ export function readAuthRoleDeleteResponse(r: WireReader): AuthRoleDeleteRespons
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -4900,7 +4900,7 @@ export function readAuthRoleGrantPermissionRequest(r: WireReader): AuthRoleGrant
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { name, perm };
@@ -4945,7 +4945,7 @@ export function readAuthRoleGrantPermissionResponse(r: WireReader): AuthRoleGran
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -4998,7 +4998,7 @@ export function readAuthRoleRevokePermissionRequest(r: WireReader): AuthRoleRevo
         rangeEnd = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { role, key, rangeEnd };
@@ -5040,7 +5040,7 @@ export function readAuthRoleRevokePermissionResponse(r: WireReader): AuthRoleRev
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };

@@ -26,7 +26,7 @@ export function readSnapshot(r: WireReader): Snapshot {
         data = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { crc, data };

@@ -36,7 +36,7 @@ export function readCampaignRequest(r: WireReader): CampaignRequest {
         value = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { name, lease, value };
@@ -87,7 +87,7 @@ export function readCampaignResponse(r: WireReader): CampaignResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, leader };
@@ -151,7 +151,7 @@ export function readLeaderKey(r: WireReader): LeaderKey {
         lease = r.int64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3, 4]);
     }
   }
   return { name, key, rev, lease };
@@ -191,7 +191,7 @@ export function readLeaderRequest(r: WireReader): LeaderRequest {
         name = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { name };
@@ -240,7 +240,7 @@ export function readLeaderResponse(r: WireReader): LeaderResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, kv };
@@ -289,7 +289,7 @@ export function readResignRequest(r: WireReader): ResignRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { leader };
@@ -333,7 +333,7 @@ export function readResignResponse(r: WireReader): ResignResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };
@@ -383,7 +383,7 @@ export function readProclaimRequest(r: WireReader): ProclaimRequest {
         value = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { leader, value };
@@ -428,7 +428,7 @@ export function readProclaimResponse(r: WireReader): ProclaimResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };

@@ -28,7 +28,7 @@ export function readLockRequest(r: WireReader): LockRequest {
         lease = r.int64Big();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { name, lease };
@@ -75,7 +75,7 @@ export function readLockResponse(r: WireReader): LockResponse {
         key = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2]);
     }
   }
   return { header, key };
@@ -117,7 +117,7 @@ export function readUnlockRequest(r: WireReader): UnlockRequest {
         key = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { key };
@@ -157,7 +157,7 @@ export function readUnlockResponse(r: WireReader): UnlockResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1]);
     }
   }
   return { header };

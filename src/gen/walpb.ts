@@ -34,7 +34,7 @@ export function readRecord(r: WireReader): Record {
         data = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { type, crc, data };
@@ -88,7 +88,7 @@ export function readSnapshot(r: WireReader): Snapshot {
         break;
       }
       default:
-        r.skip(tag);
+        r.skipUnknown(tag, [1, 2, 3]);
     }
   }
   return { index, term, confState };
