@@ -65,6 +65,8 @@ export interface Platform {
   /** Throws when another process holds the directory. The returned function frees it. */
   readonly lockDirectory: (dir: string) => () => void;
   readonly openBackend: (path: string, noSync: boolean) => Backend;
+  /** How the log uses the disk, where that is not for the configuration to say. */
+  readonly wal?: Pick<WalOptions, 'segmentBytes' | 'inlineSync' | 'fillAhead'> | undefined;
 }
 
 export interface StateParts {
@@ -93,6 +95,7 @@ export async function openMemberState(parts: StateParts): Promise<MemberState> {
 async function openLocked(parts: StateParts, databaseDir: string, unlock: () => void): Promise<MemberState> {
   const { config, platform, clock, logger, walMetrics } = parts;
   const walOptions: WalOptions = {
+    ...platform.wal,
     fs: platform.files,
     dir: config.walDir,
     clock,

@@ -43,6 +43,8 @@ export interface MemberParts {
   readonly metrics: EtcdMetrics;
   /** Something failed after which nothing may be acknowledged: the process has to end. */
   readonly onFatal: (what: string, error: Error) => void;
+  /** Sees every entry of the log just before it is applied: for tests that follow the log. */
+  readonly onEntry?: ((entry: Entry) => void) | undefined;
 }
 
 export class Member {
@@ -244,6 +246,7 @@ export class Member {
           this.flusher.noteApplied();
         },
         isBlocked: () => this.flusher.isFull,
+        onEntry: this.#parts.onEntry,
         raiseNoSpace: () => this.core.raiseNoSpace(),
         applySeconds: (kind, seconds, success) => {
           applyCells(kind, success).observe(seconds);

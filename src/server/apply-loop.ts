@@ -29,6 +29,8 @@ export interface ApplyLoopParts {
   /** Calls back when the NOSPACE alarm is set. */
   readonly raiseNoSpace: () => Promise<void>;
   readonly applySeconds: (kind: Command['kind'], seconds: number, success: boolean) => void;
+  /** Sees every entry just before it is applied. */
+  readonly onEntry?: ((entry: Entry) => void) | undefined;
 }
 
 interface IndexWaiter {
@@ -115,6 +117,7 @@ export class ApplyLoop {
       applied: this.#appliedIndex,
       entry: entry.index,
     });
+    this.#parts.onEntry?.(entry);
     if (entry.type !== EntryType.EntryNormal) this.#parts.applyConfChange(entry);
     else if (entry.data.length > 0) this.#applyNormal(entry, nowMs);
     this.#appliedIndex = entry.index;
