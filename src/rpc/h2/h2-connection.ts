@@ -115,7 +115,7 @@ export class H2Connection implements FrameSink, StreamOwner {
   flush(): void {
     this.isFlushDue = false;
     if (this.#isClosed) return;
-    this.scheduler.pump(() => this.#hasRoom());
+    if (this.scheduler.pump(() => this.#hasRoom()) > 0) this.#pings.onSend();
     this.writer.flushTo(this.#socket);
     this.#socketBytes = this.#socket.writableLength;
     if (this.#socketBytes > SOCKET_BYTES_FATAL) this.#socket.destroy();

@@ -33,16 +33,19 @@ export class SendScheduler {
     this.#ready.push(sender);
   }
 
-  /** Writes until `room` returns false, the window is closed, or nothing is left. */
-  pump(room: () => boolean): void {
+  /** Writes until `room` returns false, the window is closed, or nothing is left. Returns how many frames it wrote. */
+  pump(room: () => boolean): number {
+    let frames = 0;
     while (this.window > 0 && room()) {
       const sender = this.#ready.shift();
       if (sender === undefined) break;
       sender.isScheduled = false;
       this.window -= sender.writeSome(this.window);
+      frames++;
       this.#touched.push(sender);
       this.add(sender);
     }
     for (const sender of this.#touched.splice(0)) sender.afterSending();
+    return frames;
   }
 }

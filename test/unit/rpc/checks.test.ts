@@ -36,6 +36,20 @@ describe('PingPolicy', () => {
     }
   });
 
+  it('takes the pings of a client that measures the bandwidth of a snapshot sent at once', () => {
+    const policy = new PingPolicy(5000);
+    for (let chunk = 0; chunk < 7; chunk++) policy.onSend();
+    for (let frame = 0; frame < 14; frame++) expect(policy.isTooMany(frame / 10, 1)).toBe(false);
+  });
+
+  it('does not let what was earned once last', () => {
+    const policy = new PingPolicy(5000);
+    for (let message = 0; message < 10_000; message++) policy.onSend();
+    expect(policy.isTooMany(0, 1)).toBe(false);
+    const later = Array.from({ length: 5 }, (_, i) => policy.isTooMany(6000 + i, 1));
+    expect(later).toEqual([false, false, false, true, true]);
+  });
+
   it('wants two hours between pings while no stream is open', () => {
     const policy = new PingPolicy(5000);
     expect([0, 30_000, 60_000, 90_000].map((ms) => policy.isTooMany(ms, 0))).toEqual([false, false, false, true]);
