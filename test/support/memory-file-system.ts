@@ -58,6 +58,11 @@ export class MemoryFileSystem implements FileSystem {
     this.#dirs.set('/', new Directory());
   }
 
+  /** From the moment of a power loss until crash() is called. */
+  get powerLost(): boolean {
+    return this.#powerLost;
+  }
+
   list(dir: string): string[] {
     this.#alive();
     return [...this.#dir(dir).names.keys()];
