@@ -1,0 +1,135 @@
+/** The peer port: one HTTP/1.1 server per listen URL. */
+import { rmSync } from 'node:fs';
+import http, { type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import https from 'node:https';
+import type { Socket } from 'node:net';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import { BodyEndedError } from './body-reader.ts';
+import { HttpFailure, answerError } from './http-answer.ts';
+import { parsePeerAddress, type PeerAddress } from './peer-address.ts';
+import type { PeerTls } from './peer-tls.ts';
+
+/** Serves a request; false if its path is none of its own. */
+export type PeerRoute = (path: string, request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+
+const CONNECTIONS_MAX = 4096;
+const IDLE_MS = 300_000;
+
+export interface PeerServerOptions {
+  readonly urls: readonly string[];
+  readonly tls: PeerTls | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class PeerServer {
+  readonly #options: PeerServerOptions;
+  readonly #servers: Server[] = [];
+  readonly #sockets = new Set<Socket>();
+  readonly #socketFiles: string[] = [];
+  /** Resolves when there is something to serve: requests that come earlier wait. */
+  readonly #routes: Promise<readonly PeerRoute[]>;
+  /** Sets #routes; a second call has no effect. */
+  readonly serve: (routes: readonly PeerRoute[]) => void;
+
+  constructor(options: PeerServerOptions) {
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<readonly PeerRoute[]>();
+    this.#routes = promise;
+    this.serve = resolve;
+  }
+
+  /** Of each TCP listener, in the order of the URLs: as given, or as chosen for port 0. */
+  get ports(): number[] {
+    const addresses = this.#servers.map((server) => server.address());
+    return addresses.flatMap((address) => (address !== null && typeof address === 'object' ? [address.port] : []));
+  }
+
+  /** Rejects, with nothing bound, if a URL is wrong or its address cannot be had. */
+  async listen(): Promise<void> {
+    try {
+      for (const url of this.#options.urls) await this.#listen(url);
+    } catch (error) {
+      await this.close(0);
+      throw error;
+    }
+  }
+
+  /** Takes no more connections, and ends those that stand after `lingerMs`. */
+  async close(lingerMs: number): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    for (const server of this.#servers) server.closeIdleConnections();
+    const cancel = this.#options.clock.after(lingerMs, () => {
+      for (const socket of this.#sockets) socket.destroy();
+    });
+    await Promise.all(closed);
+    cancel();
+    for (const file of this.#socketFiles) rmSync(file, { force: true });
+  }
+
+  async #listen(url: string): Promise<void> {
+    const address = parsePeerAddress(url);
+    if (address === undefined) throw new Error(`cannot listen on ${url}: it is no peer URL`);
+    const server = this.#create(address);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => {
+        reject(new Error(`cannot listen on ${url}: ${error.message}`, { cause: error }));
+      });
+      if ('path' in address) server.listen(address.path, resolve);
+      else server.listen(address.port, address.host, resolve);
+    });
+    server.on('error', (error) => this.#options.logger.error('peer listener failed', { url, error }));
+    this.#servers.push(server);
+    if ('path' in address) this.#socketFiles.push(address.path);
+  }
+
+  #create(address: PeerAddress): Server {
+    const options: ServerOptions = { keepAliveTimeout: IDLE_MS, requestTimeout: 0 };
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+      void this.#serve(request, response);
+    };
+    const server = address.secure
+      ? https.createServer({ ...options, ...this.#options.tls?.serverOptions() }, onRequest)
+      : http.createServer(options, onRequest);
+    server.maxConnections = CONNECTIONS_MAX;
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    return server;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // What breaks a connection shows where its body is read or its stream is written.
+    request.on('error', () => {});
+    response.on('error', () => {});
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    try {
+      for (const route of await this.#routes)
+        if (await route(path, request, response)) return finish(request, response);
+      answerError(response, 404, '404 page not found');
+    } catch (error) {
+      this.#fail(error, path, response);
+    }
+    finish(request, response);
+  }
+
+  #fail(error: unknown, path: string, response: ServerResponse): void {
+    if (response.destroyed || response.headersSent) response.destroy();
+    else if (error instanceof HttpFailure) answerError(response, error.status, error.message);
+    else if (error instanceof BodyEndedError) answerError(response, 400, error.message);
+    else {
+      this.#options.logger.error('peer request failed', { path, error });
+      answerError(response, 500, 'Internal Server Error');
+    }
+  }
+}
+
+/** An answer given before the request was read to its end ends the connection: the rest is not worth waiting for. */
+function finish(request: IncomingMessage, response: ServerResponse): void {
+  if (!response.writableEnded) return;
+  if (request.complete) request.resume();
+  else if (response.writableFinished) request.destroy();
+  else response.once('finish', () => request.destroy());
+}

@@ -1,0 +1,135 @@
+/** One stream that a peer writes and this member reads: dials it, and dials again whenever it ends (etcd-behaviour §9.2). */
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Message } from '../gen/raftpb.ts';
+import { MessageDecoder } from './codec/message-codec.ts';
+import { MsgAppDecoder } from './codec/msgapp-codec.ts';
+import type { StreamDecoder } from './codec/stream-codec.ts';
+import { readAnswer } from './dialer.ts';
+import { hexId, requestHeaders } from './headers.ts';
+import type { PeerContext } from './peer-context.ts';
+import type { PeerStatus } from './peer-status.ts';
+import type { UrlPicker } from './url-picker.ts';
+
+export type StreamKind = 'msgapp' | 'message';
+
+export interface StreamReaderParts {
+  readonly context: PeerContext;
+  readonly peer: bigint;
+  readonly kind: StreamKind;
+  readonly urls: UrlPicker;
+  readonly status: PeerStatus;
+}
+
+export class StreamReader {
+  readonly #parts: StreamReaderParts;
+  #request: ClientRequest | undefined;
+  #cancelRedial: (() => void) | undefined;
+  #isStopped = false;
+
+  constructor(parts: StreamReaderParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#dial();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelRedial?.();
+    this.#request?.destroy();
+  }
+
+  #dial(): void {
+    const { context, peer, kind, urls } = this.#parts;
+    const address = urls.pick();
+    if (address === undefined) {
+      this.#ended('no usable URL');
+      return;
+    }
+    const request = context.dialer.request(address, {
+      method: 'GET',
+      path: `/raft/stream/${kind}/${hexId(context.self.id)}`,
+      headers: { ...requestHeaders(context.self), 'X-Raft-To': hexId(peer) },
+    });
+    this.#request = request;
+    let reason = 'the peer closed the stream';
+    let response: IncomingMessage | undefined;
+    request.setTimeout(context.timing.readMs, () => {
+      request.destroy(new Error(`nothing came for ${context.timing.readMs} ms`));
+    });
+    request.on('error', (error) => {
+      reason = error.message;
+    });
+    request.on('response', (incoming) => {
+      response = incoming;
+      // What breaks a running stream shows here, not on the request.
+      incoming.on('error', (error) => {
+        reason = error.message;
+      });
+      if (incoming.statusCode === 200) this.#read(incoming);
+      else void this.#refused(incoming).then((text) => this.#ended(text));
+    });
+    request.on('close', () => {
+      const isRefused = response !== undefined && response.statusCode !== 200;
+      if (response === undefined || isRefused) urls.failed(address);
+      if (!isRefused) this.#ended(reason);
+    });
+    request.end();
+  }
+
+  #read(response: IncomingMessage): void {
+    const { context, peer, kind, status } = this.#parts;
+    const decoder: StreamDecoder = kind === 'msgapp' ? new MsgAppDecoder(peer, context.self.id) : new MessageDecoder();
+    const received = context.metrics.peerReceivedBytes.with(hexId(peer));
+    status.seen(kind);
+    context.logger.info('stream from peer established', { 'peer-id': hexId(peer), stream: kind });
+    response.on('data', (chunk: Buffer) => {
+      received.inc(chunk.length);
+      let messages: Message[];
+      try {
+        messages = decoder.decode(chunk);
+      } catch (error) {
+        context.metrics.peerReceivedFailures.with(hexId(peer)).inc();
+        response.destroy(error instanceof Error ? error : new Error(String(error)));
+        return;
+      }
+      for (const message of messages) this.#deliver(message);
+    });
+  }
+
+  /** A message that went astray must not reach Raft. */
+  #deliver(message: Message): void {
+    const { context, peer } = this.#parts;
+    if (this.#isStopped) return;
+    if (message.to === context.self.id) context.handler.process(message);
+    else {
+      context.metrics.peerReceivedFailures.with(hexId(peer)).inc();
+      context.logger.warn('dropped a message that is not for this member', {
+        'peer-id': hexId(peer),
+        to: hexId(message.to),
+        type: message.type,
+      });
+    }
+  }
+
+  /** Resolves with why, when the request is over. */
+  async #refused(response: IncomingMessage): Promise<string> {
+    const { statusCode: status } = response;
+    if (status === 410) this.#parts.context.handler.removedFromCluster();
+    try {
+      const { body } = await readAnswer(response);
+      return `the peer answered ${status} ${body.toString('utf8').trim()}`;
+    } catch {
+      return `the peer answered ${status}`;
+    }
+  }
+
+  #ended(reason: string): void {
+    const { context, kind, status } = this.#parts;
+    this.#request = undefined;
+    if (this.#isStopped) return;
+    status.lost(kind, reason);
+    this.#cancelRedial = context.clock.after(context.timing.redialMs, () => this.#dial());
+  }
+}
