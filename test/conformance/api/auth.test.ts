@@ -66,6 +66,7 @@ describeTargets('users and roles', (target) => {
 
   it('may have no password', async () => {
     await auth().addUser('passwordless', '', { options: { no_password: true } });
+    expect((await auth().call<{ users: string[] }>('UserList', {})).users).toContain('passwordless');
     await auth().call('UserDelete', { name: 'passwordless' });
   });
 
