@@ -45,6 +45,11 @@ export interface Answer {
   readonly body: Buffer;
 }
 
+/** A connection that was kept open had been closed by the peer: the request may or may not have reached it. */
+export class StaleConnectionError extends Error {
+  override readonly name = 'StaleConnectionError';
+}
+
 /** Of an answer that is read as a whole: a list of members, a hash, an error text. */
 const ANSWER_BYTES_MAX = 4 << 20;
 
@@ -103,9 +108,14 @@ export class Dialer {
         cancel();
         signal?.removeEventListener('abort', abort);
       };
-      request.on('error', reject);
+      let isAnswered = false;
+      request.on('error', (error) => {
+        const isStale = request.reusedSocket && !isAnswered && 'code' in error && error.code === 'ECONNRESET';
+        reject(isStale ? new StaleConnectionError('the peer had closed the connection', { cause: error }) : error);
+      });
       request.on('close', release);
       request.on('response', (response) => {
+        isAnswered = true;
         readAnswer(response).then(resolve, (error: unknown) => {
           request.destroy();
           reject(error instanceof Error ? error : new Error(String(error)));

@@ -84,7 +84,7 @@ export class MemberEndpoints {
       this.#nameCluster(response);
       answerJson(response, 200, hashKvJson(hash));
     } catch (error) {
-      if (error instanceof EtcdError) throw new HttpFailure(400, error.message);
+      if (error instanceof EtcdError) throw new HttpFailure(400, error.message.replace(/^etcdserver: /, ''));
       throw error;
     }
   }

@@ -132,6 +132,8 @@ export interface PeerCalls {
   /** Rejects with LeaseNotFound or Timeout. */
   leaseTimeToLive(urls: readonly string[], request: LeaseTimeToLiveRequest): Promise<LeaseTimeToLiveResponse>;
   isDowngradeEnabled(urls: readonly string[]): Promise<boolean>;
+  /** Closes the connections kept for later calls. */
+  close(): void;
 }
 
 export interface PeerMembers {
