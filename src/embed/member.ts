@@ -240,7 +240,10 @@ export class Member {
         proposals: this.#proposals,
         apply: (command, nowMs) => this.#count(command, applier.apply(command, nowMs)),
         applyConfChange: (entry) => this.#applyConfChange(entry),
-        onTermBegun: () => this.#onLeading?.(),
+        onTermBegun: (term) => {
+          // Not an earlier term's that is applied again after a restart: more of the log may be committed than is known yet.
+          if (this.#node.isLeader && term === this.#node.term) this.#onLeading?.();
+        },
         onApplied: (index) => {
           this.#node.applied(index);
           this.flusher.noteApplied();

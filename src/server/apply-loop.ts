@@ -20,8 +20,8 @@ export interface ApplyLoopParts {
   readonly proposals: Proposals;
   readonly apply: (command: Command, nowMs: number) => ApplyResult;
   readonly applyConfChange: (entry: Entry) => void;
-  /** The empty entry was applied that a leader begins its term with. */
-  readonly onTermBegun: () => void;
+  /** The empty entry was applied that the leader of `term` began it with. */
+  readonly onTermBegun: (term: number) => void;
   /** After a run of entries: the log may forget up to here, the flusher has work. */
   readonly onApplied: (index: number) => void;
   /** Applying has to wait, because the write buffer is full. */
@@ -122,7 +122,7 @@ export class ApplyLoop {
     else if (entry.data.length > 0) this.#applyNormal(entry, nowMs);
     this.#appliedIndex = entry.index;
     this.#appliedTerm = entry.term;
-    if (entry.type === EntryType.EntryNormal && entry.data.length === 0) this.#parts.onTermBegun();
+    if (entry.type === EntryType.EntryNormal && entry.data.length === 0) this.#parts.onTermBegun(entry.term);
   }
 
   #applyNormal(entry: Entry, nowMs: number): void {
