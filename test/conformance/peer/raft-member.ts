@@ -4,14 +4,21 @@ import { concatBytes } from '../../../src/base/bytes.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { decodeRequest, type Request } from '../../../src/gen/etcdserver.ts';
 import { decodeInternalRaftRequest, type InternalRaftRequest } from '../../../src/gen/raft-internal.ts';
-import { EntryType, type Entry, type Message } from '../../../src/gen/raftpb.ts';
-import type { Member as ClusterMember } from '../../../src/membership/member.ts';
+import {
+  ConfChangeType,
+  EntryType,
+  MessageType,
+  decodeConfChange,
+  type Entry,
+  type Message,
+} from '../../../src/gen/raftpb.ts';
+import { decodeMember, type Member as ClusterMember } from '../../../src/membership/member.ts';
 import { HttpPeerTransport } from '../../../src/peer/http-peer-transport.ts';
 import { NodeClock } from '../../../src/platform/node-clock.ts';
 import { silentLogger } from '../../../src/ports/logger.ts';
-import { bootstrap, type Bootstrap } from '../../../src/server/bootstrap.ts';
-import type { PeerHandler, PeerVersions } from '../../../src/server/peer-transport.ts';
-import { confState, emptyDisk, Member } from '../../unit/raft/support/member.ts';
+import { bootstrap } from '../../../src/server/bootstrap.ts';
+import type { PeerHandler, PeerVersions, SnapshotSource } from '../../../src/server/peer-transport.ts';
+import { confState, emptyDisk, Member, type Disk } from '../../unit/raft/support/member.ts';
 
 const TICK_MS = 100;
 
@@ -27,10 +34,35 @@ export interface RaftMemberOptions {
   /** Longer than etcd's, so that it is not this one that stands for election. */
   readonly electionTicks?: number;
   readonly serverVersion?: string;
+  /** Joins a cluster that exists, with an empty log, instead of starting one. */
+  readonly join?: { readonly id: bigint; readonly clusterId: bigint; readonly members: readonly ClusterMember[] };
+}
+
+export interface SnapshotToSend {
+  readonly data: Uint8Array;
+  readonly source: SnapshotSource;
+}
+
+/** What a member begins with. */
+interface Beginning {
+  readonly id: bigint;
+  readonly clusterId: bigint;
+  readonly members: readonly ClusterMember[];
+  readonly disk: Disk;
+}
+
+function beginning({ cluster, name, join }: RaftMemberOptions): Beginning {
+  const disk = emptyDisk(confState([]));
+  if (join !== undefined) return { ...join, disk };
+  const members = Object.entries(cluster).map(([name, url]) => ({ name, peerURLs: [url] }));
+  const boot = bootstrap(sha1, members, 'etcd-cluster', name);
+  disk.entries.push(...boot.entries);
+  disk.hardState = boot.hardState;
+  return { id: boot.self.id, clusterId: boot.clusterId, members: boot.members, disk };
 }
 
 export class RaftMember implements PeerHandler {
-  readonly boot: Bootstrap;
+  readonly id: bigint;
   readonly transport: HttpPeerTransport;
   readonly member: Member;
   /** Everything that came in, oldest first. */
@@ -39,41 +71,38 @@ export class RaftMember implements PeerHandler {
   readonly snapshots: { message: Message; database: Uint8Array }[] = [];
   readonly snapshotReports: { id: bigint; ok: boolean }[] = [];
   removedCalls = 0;
+  /** Makes the snapshot that a member needs; without, none is sent. */
+  onSnapshotDue: ((message: Message) => SnapshotToSend) | undefined;
+  #members: readonly ClusterMember[];
   #timer: NodeJS.Timeout | undefined;
   #isSettling = false;
 
   constructor(options: RaftMemberOptions) {
-    const { cluster, name, listenUrl, electionTicks = 40, serverVersion = '3.5.30' } = options;
-    const members = Object.entries(cluster).map(([name, url]) => ({ name, peerURLs: [url] }));
-    this.boot = bootstrap(sha1, members, 'etcd-cluster', name);
-    const disk = emptyDisk(confState([]));
-    disk.entries.push(...this.boot.entries);
-    disk.hardState = this.boot.hardState;
+    const { listenUrl, electionTicks = 40, serverVersion = '3.5.30' } = options;
+    const { id, clusterId, members, disk } = beginning(options);
+    this.id = id;
+    this.#members = members;
     const tuning = { electionTicks, heartbeatTicks: 1, random: new SeededRandom(1), preVote: true, checkQuorum: true };
-    const onApply = (_: unknown, entry: Entry): void => void this.applied.push(entry);
-    this.member = new Member(this.boot.self.id, disk, tuning, { onApply });
+    const onApply = (_: unknown, entry: Entry): void => this.#apply(entry);
+    this.member = new Member(id, disk, tuning, { onApply });
     this.transport = new HttpPeerTransport({
       self: {
-        id: this.boot.self.id,
-        clusterId: this.boot.clusterId,
+        id,
+        clusterId,
         serverVersion,
-        urls: this.boot.self.peerURLs,
+        urls: members.find((member) => member.id === id)?.peerURLs ?? [],
       },
       listenUrls: [listenUrl],
       clock: new NodeClock(),
       logger: silentLogger,
     });
-    for (const { id, peerURLs } of this.boot.members) {
-      if (id === this.boot.self.id) continue;
+    for (const { id, peerURLs } of members) {
+      if (id === this.id) continue;
       this.transport.addPeer(
         id,
         peerURLs.map((url) => options.dial?.[url] ?? url),
       );
     }
-  }
-
-  get id(): bigint {
-    return this.boot.self.id;
   }
 
   async start(): Promise<void> {
@@ -95,7 +124,8 @@ export class RaftMember implements PeerHandler {
     this.#isSettling = true;
     this.member.settle();
     const outbox = this.member.outbox.splice(0);
-    this.transport.send(outbox);
+    this.transport.send(outbox.filter(({ type }) => type !== MessageType.MsgSnap));
+    for (const message of outbox) if (message.type === MessageType.MsgSnap) this.#sendSnapshot(message);
     this.#isSettling = false;
     return result;
   }
@@ -109,6 +139,24 @@ export class RaftMember implements PeerHandler {
   legacyRequests(): Request[] {
     const legacy = this.#payloads().filter((data) => decoded(data, decodeInternalRaftRequest) === undefined);
     return legacy.map(decodeRequest);
+  }
+
+  #apply(entry: Entry): void {
+    this.applied.push(entry);
+    if (entry.type !== EntryType.EntryConfChange) return;
+    const { context, nodeId, type } = decodeConfChange(entry.data);
+    const isNew = type === ConfChangeType.ConfChangeAddNode && !this.#members.some(({ id }) => id === nodeId);
+    if (!isNew) return;
+    const added = decodeMember(context);
+    this.#members = [...this.#members, added];
+    this.transport.addPeer(nodeId, added.peerURLs);
+  }
+
+  #sendSnapshot(message: Message): void {
+    const snapshot = this.onSnapshotDue?.(message);
+    if (snapshot === undefined) return;
+    const metadata = message.snapshot?.metadata;
+    this.transport.sendSnapshot({ ...message, snapshot: { data: snapshot.data, metadata } }, snapshot.source);
   }
 
   #payloads(): Uint8Array[] {
@@ -146,7 +194,7 @@ export class RaftMember implements PeerHandler {
   }
 
   members(): readonly ClusterMember[] {
-    return this.boot.members;
+    return this.#members;
   }
 
   versions(): PeerVersions {

@@ -44,7 +44,7 @@ describe.skipIf(!available)('one cluster with a real etcd', () => {
       listenUrl: ourUrl,
       dial: { [etcdUrl]: proxy.url },
     });
-    etcdId = ours.boot.members.find(({ id }) => id !== ours.id)?.id ?? 0n;
+    etcdId = ours.members().find(({ id }) => id !== ours.id)?.id ?? 0n;
     await ours.start();
     etcd = await startEtcd({
       name: 'theirs',
