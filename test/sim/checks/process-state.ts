@@ -1,0 +1,73 @@
+/** What a process is held to at all times, and what it holds when it begins to serve. */
+import { rangeOf } from '../../../src/apply/range-of.ts';
+import type { ReferenceMember } from '../model/reference-member.ts';
+import { encodedText, versionText } from '../model/versions.ts';
+import type { SimProcess } from '../world/sim-node.ts';
+import { require } from '../world/violation.ts';
+
+const ZERO_KEY = new Uint8Array(1);
+
+/** Indexes, terms and revisions that may only grow; the term also from one process of a member to the next. */
+export class Monotonic {
+  #process: SimProcess | undefined;
+  #commit = 0;
+  #applied = 0;
+  #revision = 0;
+  #term = 0;
+
+  check(process: SimProcess): void {
+    const { member } = process;
+    if (member === undefined || !process.alive) return;
+    const { node, applyLoop, store } = member.core.parts;
+    const { commitIndex, term } = node;
+    const { appliedIndex } = applyLoop;
+    if (this.#process !== process) {
+      this.#process = process;
+      this.#commit = this.#applied = this.#revision = 0;
+    }
+    this.#grows(process, 'commit index', this.#commit, commitIndex);
+    this.#grows(process, 'applied index', this.#applied, appliedIndex);
+    this.#grows(process, 'revision', this.#revision, store.currentRev);
+    this.#grows(process, 'term', this.#term, term);
+    require(appliedIndex <= commitIndex, 'applied, not committed', () => `${process.name}: ${appliedIndex}`);
+    this.#commit = commitIndex;
+    this.#applied = appliedIndex;
+    this.#revision = store.currentRev;
+    this.#term = term;
+  }
+
+  #grows(process: SimProcess, what: string, before: number, now: number): void {
+    require(now >= before, 'not monotonic', () => `${process.name}: the ${what} goes from ${before} to ${now}`);
+  }
+}
+
+/** Everything that the process holds against what the log makes of it. */
+export function checkState(process: SimProcess, reference: ReferenceMember): void {
+  const { store, lessor, alarms, applyLoop } = (process.member as NonNullable<SimProcess['member']>).core.parts;
+  const index = applyLoop.appliedIndex;
+  const same = (what: string, actual: unknown, expected: unknown): void => {
+    require(String(actual) === String(expected), 'state', () => {
+      return `${process.name} at index ${index}: ${what} is ${String(actual)}, should be ${String(expected)}`;
+    });
+  };
+  require(index <= reference.index, 'state', () => `${process.name} at index ${index}, the log ends at ${reference.index}`);
+  const revision = reference.revisionAt(index);
+  same('the revision', store.currentRev, revision);
+  same('the compact revision', store.compactRev, reference.compactRevAt(index));
+  const held = store.range(rangeOf(ZERO_KEY, ZERO_KEY)).kvs.map(encodedText);
+  const wanted = reference.store.range('\0', '\0', revision).map((version) => versionText(version));
+  same('the keys', held.join(' '), wanted.join(' '));
+  const leases = lessor.leases().toSorted(ascending);
+  const ids = reference.leasesAt(index).map(({ id }) => id);
+  same('the leases', leases.join(), ids.toSorted(ascending).join());
+  for (const id of leases) same(`lease ${id}`, store.keysOf(id).map(latin1), reference.store.keysOf(id, revision));
+  if (index === reference.index) same('the alarms', alarms.list(0).length, reference.alarmCount);
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
+}
+
+function ascending(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,153 @@
+/**
+ * A run as data: what is set, what clients do, what goes wrong and when. Everything else that is random in the run comes
+ * from `seed`, so that a plan always gives the same run. Whole operations and faults can be left out of it.
+ */
+
+export interface Plan {
+  readonly seed: number;
+  readonly knobs: Knobs;
+  readonly clients: readonly ClientPlan[];
+  /** In any order. */
+  readonly faults: readonly Fault[];
+}
+
+export interface Knobs {
+  /** How many members; only 1 is simulated yet. */
+  readonly members: number;
+  /** When the faults stop. */
+  readonly horizonMs: number;
+  readonly electionMs: number;
+  readonly heartbeatMs: number;
+  readonly batchIntervalMs: number;
+  readonly snapshotCount: number;
+  readonly catchupEntries: number;
+  readonly segmentBytes: number;
+  readonly walFilesMax: number;
+  readonly inlineSync: boolean;
+  readonly fillAhead: boolean;
+  /** How long a sync and a commit of the database usually take. */
+  readonly syncMs: number;
+  readonly commitMs: number;
+  /** What a look at the clock costs at most. */
+  readonly lookCostMs: number;
+  readonly networkMs: number;
+  /** Views of the database see a commit before it is done. */
+  readonly visibleAtOnce: boolean;
+  /** 0: no limit. */
+  readonly quotaBytes: number;
+  readonly progressMs: number;
+  /** How many bytes of backlog a byte in a stream counts for: makes small streams slow ones. */
+  readonly backlogWeight: number;
+  /** How the run ends: with a restart after this. */
+  readonly lastRestart: 'stop' | 'kill' | 'powerLoss';
+}
+
+export interface ClientPlan {
+  readonly operations: readonly Operation[];
+}
+
+interface OperationBase {
+  /** How long the client waits before it. */
+  readonly afterMs: number;
+}
+
+/** Revisions are told as so many back from the newest one known; negative: in the future. */
+export type Operation = OperationBase & Action;
+
+export type Action =
+  | PutAction
+  | { readonly kind: 'delete'; readonly key: string; readonly end?: string; readonly prevKv?: boolean }
+  | RangeAction
+  /** Reads the key, then puts it if it was not changed since. */
+  | { readonly kind: 'swap'; readonly key: string }
+  | TxnAction
+  | { readonly kind: 'compact'; readonly back: number; readonly physical?: boolean }
+  /** `slot` names the lease for other operations. The server picks the id if `anyId`. */
+  | { readonly kind: 'grant'; readonly slot: number; readonly ttl: number; readonly anyId?: boolean }
+  | { readonly kind: 'keepAlive'; readonly slot: number }
+  | { readonly kind: 'revoke'; readonly slot: number }
+  | { readonly kind: 'timeToLive'; readonly slot: number }
+  | { readonly kind: 'leases' }
+  | WatchAction
+  | { readonly kind: 'cancelWatch'; readonly watch: number }
+  | { readonly kind: 'askProgress' }
+  | { readonly kind: 'hash'; readonly back?: number }
+  | { readonly kind: 'defragment' }
+  | { readonly kind: 'snapshot' }
+  /** Compacts, defragments and clears the alarm, as an operator does when the space is used up. */
+  | { readonly kind: 'disarm' };
+
+export interface PutAction {
+  readonly kind: 'put';
+  readonly key: string;
+  readonly bytes?: number;
+  readonly slot?: number;
+  readonly prevKv?: boolean;
+  readonly ignoreValue?: boolean;
+  readonly ignoreLease?: boolean;
+}
+
+export interface RangeAction {
+  readonly kind: 'range';
+  readonly key: string;
+  readonly end?: string;
+  readonly back?: number;
+  readonly limit?: number;
+  readonly keysOnly?: boolean;
+  readonly countOnly?: boolean;
+  readonly serializable?: boolean;
+}
+
+export interface TxnAction {
+  readonly kind: 'txn';
+  /** Holds if the key exists, or if it does not. */
+  readonly ifKey: string;
+  readonly exists: boolean;
+  readonly then: readonly TxnStep[];
+  readonly otherwise: readonly TxnStep[];
+}
+
+export type TxnStep =
+  | { readonly put: string; readonly slot?: number; readonly prevKv?: boolean }
+  | { readonly delete: string; readonly end?: string; readonly prevKv?: boolean }
+  | { readonly range: string; readonly end?: string };
+
+export interface WatchAction {
+  readonly kind: 'watch';
+  readonly key: string;
+  readonly end?: string;
+  /** undefined: from now on. */
+  readonly back?: number;
+  readonly prevKv?: boolean;
+  readonly noPut?: boolean;
+  readonly noDelete?: boolean;
+  readonly progress?: boolean;
+  readonly fragment?: boolean;
+}
+
+interface FaultBase {
+  readonly atMs: number;
+}
+
+export type Fault = FaultBase &
+  (
+    | { readonly kind: 'powerLoss'; readonly downMs: number }
+    /** At the operation on the disk that comes so many from now. */
+    | { readonly kind: 'powerLossInWrite'; readonly steps: number; readonly downMs: number }
+    | { readonly kind: 'kill'; readonly downMs: number }
+    | { readonly kind: 'stop'; readonly downMs: number }
+    | { readonly kind: 'slowDisk'; readonly forMs: number; readonly syncMs: number }
+    /** Nothing that the disk is asked to do ends before this is over. */
+    | { readonly kind: 'stuckDisk'; readonly forMs: number }
+    | { readonly kind: 'slowCommit'; readonly forMs: number; readonly commitMs: number }
+    | { readonly kind: 'syncError'; readonly forMs: number }
+    | { readonly kind: 'writeError'; readonly forMs: number; readonly bytes: number }
+    | { readonly kind: 'createError'; readonly forMs: number }
+    | { readonly kind: 'commitError' }
+    | { readonly kind: 'clockJump'; readonly byMs: number }
+    | { readonly kind: 'slowCpu'; readonly forMs: number; readonly costMs: number }
+    /** All watch streams stop reading. */
+    | { readonly kind: 'slowWatcher'; readonly forMs: number }
+  );
+
+export type FaultKind = Fault['kind'];

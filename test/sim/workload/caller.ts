@@ -1,0 +1,109 @@
+/** Calls a member, notes when what happened, and judges what every call has in common. */
+import type { EtcdError } from '../../../src/base/etcd-error.ts';
+import { etcdError } from '../../../src/base/etcd-error.ts';
+import type { SimWorld } from '../world/sim-world.ts';
+import type { Outcome } from '../world/sim-network.ts';
+import { require } from '../world/violation.ts';
+
+/** When a call was made, seen and answered, and how things stood. */
+export interface Window {
+  readonly invokedMs: number;
+  /** When it reached the member; Infinity: it never did. */
+  arrivedMs: number;
+  /** The log's last index at these moments. */
+  readonly invokedIndex: number;
+  arrivedIndex: number;
+  answeredIndex: number;
+  /** The newest revision that any client knew when it was made. */
+  readonly seenRevision: number;
+}
+
+export interface Called {
+  readonly outcome: Outcome;
+  readonly window: Window;
+}
+
+/** Errors after which nobody knows what came of the request. */
+const OPEN_ERRORS: ReadonlySet<string> = new Set([etcdError('Timeout').message, etcdError('Stopped').message]);
+/** Errors of a member that cannot just now. */
+const BUSY_ERRORS: ReadonlySet<string> = new Set([
+  etcdError('TooManyRequests').message,
+  etcdError('NoLeader').message,
+  etcdError('LeaderChanged').message,
+]);
+const NO_SPACE = etcdError('NoSpace').message;
+
+export class Caller {
+  readonly world: SimWorld;
+  readonly name: string;
+
+  constructor(world: SimWorld, name: string) {
+    this.world = world;
+    this.name = name;
+  }
+
+  async call(path: string, request: Uint8Array): Promise<Called> {
+    const { world } = this;
+    const { reference } = world.log;
+    const window: Window = {
+      invokedMs: world.nowMs,
+      arrivedMs: Infinity,
+      invokedIndex: reference.index,
+      arrivedIndex: reference.index,
+      answeredIndex: reference.index,
+      seenRevision: world.seenRevision,
+    };
+    const outcome = await world.network.call(world.node, path, request, {
+      arrived: () => {
+        window.arrivedMs = world.nowMs;
+        window.arrivedIndex = reference.index;
+      },
+      answered: () => {
+        window.answeredIndex = reference.index;
+      },
+    });
+    if (outcome.kind === 'unknown') window.answeredIndex = reference.index;
+    return { outcome, window };
+  }
+
+  /** Whether the error only says that the member could not, or not in time. Then it says nothing about the data. */
+  isTemporary(error: EtcdError): boolean {
+    const { message } = error;
+    if (message === etcdError('Timeout').message) this.world.marks.hit('timeout');
+    if (OPEN_ERRORS.has(message) || BUSY_ERRORS.has(message)) return true;
+    if (message !== NO_SPACE || this.world.plan.knobs.quotaBytes === 0) return false;
+    this.world.marks.hit('noSpace');
+    return true;
+  }
+
+  /**
+   * Judges the answer to a request that went through the log, marked with `tag`. `text` is the answer as text; undefined
+   * unless there is one.
+   */
+  judgeLogged(tag: number, { outcome, window }: Called, text: string | undefined): void {
+    const { log } = this.world;
+    const applied = log.appliedOf(tag);
+    switch (outcome.kind) {
+      case 'reply': {
+        require(applied !== undefined, 'acknowledged, not applied', () => `#${tag}: ${text}`);
+        const expected = applied.error?.message ?? applied.answer;
+        require(text === expected, 'wrong answer', () => `#${tag} got "${text}", should be "${expected}"`);
+        const inTime = applied.index > window.invokedIndex && applied.index <= window.answeredIndex;
+        require(inTime, 'not in its time', () => `#${tag} applied at ${applied.index}, ${JSON.stringify(window)}`);
+        return;
+      }
+      case 'error': {
+        const { message } = outcome.error;
+        if (this.isTemporary(outcome.error)) return;
+        const expected = applied?.error?.message ?? applied?.answer ?? 'not applied';
+        require(message === expected, 'wrong answer', () => `#${tag} got "${message}", should be "${expected}"`);
+        return;
+      }
+      case 'refused':
+        log.refused(tag);
+        return;
+      case 'unknown':
+        this.world.unknownTags.push(tag);
+    }
+  }
+}

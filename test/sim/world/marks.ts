@@ -1,0 +1,70 @@
+/** What a batch of runs must have come across: a fault or a situation that never occurred was not tested. */
+export const MARKS = [
+  'powerLoss',
+  'powerLossInWrite',
+  'kill',
+  'stop',
+  'crashWhileStarting',
+  'crashOnFirstStart',
+  'slowDisk',
+  'stuckDisk',
+  'syncError',
+  'writeError',
+  'createError',
+  'commitError',
+  'slowCommit',
+  'clockForward',
+  'clockBack',
+  'slowCpu',
+  'slowWatcher',
+  'tornTail',
+  'replayed',
+  'commitInFlightKept',
+  'commitInFlightLost',
+  'commitKeptByKernelLost',
+  'inlineSync',
+  'segmentCut',
+  'segmentReleased',
+  'logMarked',
+  'unknownApplied',
+  'unknownLost',
+  'leaseExpired',
+  'leaseKeptOverRestart',
+  'keptAlive',
+  'keepAliveTooLate',
+  'watchResumed',
+  'watchCompacted',
+  'watchStalled',
+  'watchProgress',
+  'watchFragmented',
+  'compacted',
+  'compactionResumed',
+  'pastRead',
+  'pastReadCompacted',
+  'futureRead',
+  'sliced',
+  'defragmented',
+  'snapshotTaken',
+  'hashChecked',
+  'noSpace',
+  'timeout',
+] as const;
+
+export type Mark = (typeof MARKS)[number];
+
+/** How often each occurred. */
+export class Marks {
+  readonly counts = new Map<Mark, number>();
+
+  hit(mark: Mark, times = 1): void {
+    this.counts.set(mark, (this.counts.get(mark) ?? 0) + times);
+  }
+
+  add(other: ReadonlyMap<Mark, number>): void {
+    for (const [mark, count] of other) this.hit(mark, count);
+  }
+
+  missing(): Mark[] {
+    return MARKS.filter((mark) => !this.counts.has(mark));
+  }
+}

@@ -1,0 +1,129 @@
+/** A machine's database: MemoryBackend with a disk that takes its time and forgets at a crash what it may forget. */
+import type { Random } from '../../../src/base/random.ts';
+import type { Backend, BackendView, WriteBatch } from '../../../src/mvcc/backend.ts';
+import { MemoryBackend } from '../../../src/storage/memory-backend.ts';
+import type { Marks } from './marks.ts';
+import type { Scheduler } from './scheduler.ts';
+
+export interface DatabaseTiming {
+  commitMs: number;
+}
+
+export class SimDatabase {
+  readonly timing: DatabaseTiming;
+  readonly #scheduler: Scheduler;
+  readonly #random: Random;
+  readonly #marks: Marks;
+  readonly #visible: 'whenDone' | 'atOnce';
+  /** What the running process uses, or the last one did. */
+  #content = new MemoryBackend();
+  /** What a power loss may go back to: the kernel has a commit that the disk may not have. */
+  #older: MemoryBackend | undefined;
+  /** Ends the commit or defragmentation under way. */
+  #pending: (() => void) | undefined;
+  #era = 0;
+
+  constructor(scheduler: Scheduler, random: Random, marks: Marks, commitMs: number, visibleAtOnce: boolean) {
+    this.#scheduler = scheduler;
+    this.#random = random;
+    this.#marks = marks;
+    this.timing = { commitMs };
+    this.#visible = visibleAtOnce ? 'atOnce' : 'whenDone';
+  }
+
+  /** For a process that starts. */
+  open(isAlive: () => boolean): Backend {
+    const content = this.#content.afterCrash({
+      visible: this.#visible,
+      later: (run) => this.#later(run),
+    });
+    this.#content = content;
+    return new ProcessBackend(content, isAlive, () => {
+      this.#older = undefined;
+    });
+  }
+
+  failNextCommit(): void {
+    this.#content.failNextCommit(Object.assign(new Error('EIO: commit'), { code: 'EIO' }));
+  }
+
+  /** The process is gone, and with `powerLoss` what only the kernel knew. */
+  crash(powerLoss: boolean): void {
+    this.#era++;
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (powerLoss && this.#older !== undefined && this.#random.below(2) === 0) {
+      this.#content = this.#older;
+      this.#older = undefined;
+      this.#marks.hit('commitKeptByKernelLost');
+      return;
+    }
+    if (powerLoss) this.#older = undefined;
+    if (pending === undefined) return;
+    const fate = this.#random.below(3);
+    if (fate === 0) {
+      this.#marks.hit('commitInFlightLost');
+      return;
+    }
+    this.#marks.hit('commitInFlightKept');
+    // Its last sync is what is missing: whatever was committed before is on disk.
+    this.#older = !powerLoss && fate === 2 ? this.#content.afterCrash() : undefined;
+    pending();
+  }
+
+  #later(run: () => void): void {
+    const era = this.#era;
+    this.#pending = run;
+    const delayMs = this.timing.commitMs * (0.5 + this.#random.fraction());
+    this.#scheduler.after(delayMs, 'commit', () => {
+      if (era !== this.#era) return;
+      this.#pending = undefined;
+      run();
+    });
+  }
+}
+
+/** The database as one process sees it: deaf and dumb once the process is dead. */
+class ProcessBackend implements Backend {
+  readonly #content: MemoryBackend;
+  readonly #isAlive: () => boolean;
+  readonly #committed: () => void;
+
+  constructor(content: MemoryBackend, isAlive: () => boolean, committed: () => void) {
+    this.#content = content;
+    this.#isAlive = isAlive;
+    this.#committed = committed;
+  }
+
+  view(): BackendView {
+    return this.#content.view();
+  }
+
+  commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
+    if (!this.#isAlive()) return;
+    this.#content.commit(batch, (error) => {
+      if (!this.#isAlive()) return;
+      if (error === undefined) this.#committed();
+      done(error);
+    });
+  }
+
+  defragment(done: (error: Error | undefined) => void): void {
+    if (!this.#isAlive()) return;
+    this.#content.defragment((error) => {
+      if (this.#isAlive()) done(error);
+    });
+  }
+
+  sizeBytes(): number {
+    return this.#content.sizeBytes();
+  }
+
+  sizeInUseBytes(): number {
+    return this.#content.sizeInUseBytes();
+  }
+
+  close(): void {
+    this.#content.close();
+  }
+}

@@ -1,0 +1,332 @@
+/** A machine, and the member that runs on it: the real one, over a simulated disk, database and clock. */
+import type { ServerConfig } from '../../../src/config/server-config.ts';
+import { Member, type MemberParts } from '../../../src/embed/member.ts';
+import { appliedRows, type Platform, STORAGE_SCHEMA_VERSION } from '../../../src/embed/member-state.ts';
+import { createEtcdMetrics } from '../../../src/observability/etcd-metrics.ts';
+import type { RootLogger } from '../../../src/observability/logger.ts';
+import { MetricRegistry } from '../../../src/observability/metric-registry.ts';
+import { ServiceRegistry } from '../../../src/rpc/service-registry.ts';
+import { registerKv } from '../../../src/rpc/services/kv-service.ts';
+import { registerLease } from '../../../src/rpc/services/lease-service.ts';
+import { registerMaintenance } from '../../../src/rpc/services/maintenance-service.ts';
+import { registerWatch } from '../../../src/rpc/services/watch-service.ts';
+import { KvApi } from '../../../src/server/kv-api.ts';
+import { LeaseApi } from '../../../src/server/lease-api.ts';
+import { MaintenanceApi } from '../../../src/server/maintenance-api.ts';
+import { DatabaseSnapshots } from '../../../src/storage/bbolt/database-snapshots.ts';
+import { AssertionError } from '../../../src/base/assert.ts';
+import { SeededRandom } from '../../../src/base/random.ts';
+import type { Entry } from '../../../src/gen/raftpb.ts';
+import type { Knobs } from '../plan.ts';
+import type { Mutation } from '../mutations.ts';
+import type { Mark, Marks } from './marks.ts';
+import type { Scheduler } from './scheduler.ts';
+import { SimClock, type TimeKeeping } from './sim-clock.ts';
+import { SimDatabase } from './sim-database.ts';
+import { SimDisk } from './sim-disk.ts';
+import type { Trace } from './trace.ts';
+import { Violation } from './violation.ts';
+
+/** Nobody looks at them; they are made once because they cost more than a short run. */
+const METRICS = createEtcdMetrics(new MetricRegistry());
+/** A process that ended by itself is started again after this. */
+const SUPERVISOR_MS = 300;
+/** As the command: after a signal the process is gone by then, whatever still hangs. */
+const STOP_DEADLINE_MS = 1400;
+/** How long calls under way get to end when the server stops. */
+const STOP_GRACE_MS = 800;
+
+export interface NodeHost {
+  readonly scheduler: Scheduler;
+  readonly trace: Trace;
+  readonly marks: Marks;
+  readonly mutation: Mutation | undefined;
+  /** Just before the process applies it. */
+  entry(process: SimProcess, entry: Entry): void;
+  /** Serves clients from now on. */
+  started(process: SimProcess): void;
+  failed(violation: Violation): void;
+}
+
+export class SimNode {
+  readonly name: string;
+  readonly disk: SimDisk;
+  readonly database: SimDatabase;
+  readonly time: TimeKeeping;
+  readonly #host: NodeHost;
+  readonly #knobs: Knobs;
+  readonly #random: SeededRandom;
+  readonly #config: ServerConfig;
+  #process: SimProcess | undefined;
+  /** Processes so far. */
+  #starts = 0;
+  #cancelStart: (() => void) | undefined;
+  /** Whether it has ever served. */
+  #hasServed = false;
+
+  constructor(host: NodeHost, name: string, seed: number, knobs: Knobs, config: ServerConfig) {
+    const { scheduler, marks } = host;
+    this.#host = host;
+    this.name = name;
+    this.#knobs = knobs;
+    this.#config = config;
+    this.#random = new SeededRandom(seed);
+    const diskRandom = new SeededRandom(seed + 1);
+    this.disk = new SimDisk(scheduler, diskRandom, marks, seed + 2, knobs.syncMs);
+    this.database = new SimDatabase(scheduler, diskRandom, marks, knobs.commitMs, knobs.visibleAtOnce);
+    this.time = { wallOffsetMs: 0, lookCostMs: knobs.lookCostMs };
+  }
+
+  /** The process, from its start to its death. */
+  get process(): SimProcess | undefined {
+    return this.#process;
+  }
+
+  /** The process, if it serves clients. */
+  get serving(): SimProcess | undefined {
+    const process = this.#process;
+    return process?.alive === true && process.isServing ? process : undefined;
+  }
+
+  start(): void {
+    if (this.#process !== undefined) return;
+    this.#cancelStart?.();
+    this.#cancelStart = undefined;
+    const { scheduler, trace } = this.#host;
+    this.#starts++;
+    trace.line(scheduler.nowMs, `${this.name} starts for the ${this.#starts}. time`);
+    const process = new SimProcess(this, this.#host, `${this.name}.${this.#starts}`, new SeededRandom(this.#random.uint32()));
+    this.#process = process;
+    const { segmentBytes, inlineSync, fillAhead } = this.#knobs;
+    const { mutation } = this.#host;
+    const platform: Platform = {
+      files: mutation?.files?.(this.disk.files) ?? this.disk.files,
+      lockDirectory: () => () => {},
+      openBackend: () => {
+        const backend = this.database.open(() => process.alive);
+        return mutation?.backend?.(backend) ?? backend;
+      },
+      wal: { segmentBytes, inlineSync, fillAhead },
+    };
+    void process.boot(this.#config, platform).then((started) => {
+      if (started) this.#hasServed = true;
+    });
+  }
+
+  /** Kills the process; with `powerLoss` the machine forgets what was not on disk. */
+  crash(powerLoss: boolean, downMs: number): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    const { scheduler, trace, marks } = this.#host;
+    trace.line(scheduler.nowMs, `${this.name} ${powerLoss ? 'loses power' : 'is killed'}, for ${downMs} ms`);
+    if (!process.isServing) marks.hit(this.#hasServed ? 'crashWhileStarting' : 'crashOnFirstStart');
+    this.#process = undefined;
+    process.die();
+    if (powerLoss) this.disk.files.crash();
+    else this.disk.files.kill();
+    this.database.crash(powerLoss);
+    this.#startAfter(downMs);
+  }
+
+  /** Ends the process as a signal does. */
+  stop(downMs: number): void {
+    const process = this.serving;
+    if (process === undefined || process.isStopping) return;
+    const { scheduler, trace } = this.#host;
+    trace.line(scheduler.nowMs, `${this.name} is told to stop`);
+    void process.stop().then(() => {
+      if (this.#process === process) this.crash(false, downMs);
+    });
+  }
+
+  /** After each event: the power may have gone, or the process ended itself. */
+  afterEvent(): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    if (this.disk.files.powerLost) {
+      this.#host.marks.hit('powerLossInWrite');
+      this.crash(true, this.powerLossDownMs);
+    } else if (process.hasExited) this.crash(false, SUPERVISOR_MS);
+  }
+
+  /** How long the machine is off after a power loss in the middle of a write. */
+  powerLossDownMs = SUPERVISOR_MS;
+
+  #startAfter(downMs: number): void {
+    this.#cancelStart?.();
+    this.#cancelStart = this.#host.scheduler.after(downMs, `${this.name} start`, () => this.start());
+  }
+}
+
+export class SimProcess {
+  readonly node: SimNode;
+  readonly name: string;
+  readonly services = new ServiceRegistry();
+  readonly #host: NodeHost;
+  readonly #random: SeededRandom;
+  readonly #onDeath = new Set<() => void>();
+  #member: Member | undefined;
+  #dead = false;
+  #exited = false;
+  #callsUnderWay = 0;
+  /** Whether the disk or the database failed under it. */
+  hadFault = false;
+  isServing = false;
+  isStopping = false;
+
+  constructor(node: SimNode, host: NodeHost, name: string, random: SeededRandom) {
+    this.node = node;
+    this.#host = host;
+    this.name = name;
+    this.#random = random;
+    this.hadFault = node.disk.faulty;
+  }
+
+  /** From the moment of its death on, nothing that it does counts. */
+  get alive(): boolean {
+    return !this.#dead && !this.#exited && !this.node.disk.files.powerLost;
+  }
+
+  /** It gave up by itself. */
+  get hasExited(): boolean {
+    return this.#exited;
+  }
+
+  /** Once opened. */
+  get member(): Member | undefined {
+    return this.#member;
+  }
+
+  /** True when it has come to serve clients. */
+  async boot(config: ServerConfig, platform: Platform): Promise<boolean> {
+    try {
+      const member = await Member.open(this.#memberParts(config, platform));
+      if (!this.alive) return false;
+      this.#member = member;
+      this.#host.mutation?.member?.(member);
+      this.#register(member, platform);
+      await member.start();
+      if (!this.alive) return false;
+      this.isServing = true;
+      this.#host.started(this);
+      return true;
+    } catch (error) {
+      if (!this.alive) return false;
+      this.#fatal('failed to start', error);
+      return false;
+    }
+  }
+
+  die(): void {
+    this.#dead = true;
+    for (const callback of this.#onDeath) callback();
+    this.#onDeath.clear();
+  }
+
+  /** The returned function forgets the callback. */
+  onDeath(callback: () => void): () => void {
+    this.#onDeath.add(callback);
+    return () => void this.#onDeath.delete(callback);
+  }
+
+  /** Whether an error of a handler is nobody's fault: the disk failed, or the process is dead. */
+  mayFailWith(error: unknown): boolean {
+    return !this.alive || (this.hadFault && !(error instanceof AssertionError));
+  }
+
+  fail(violation: Violation): void {
+    this.#host.failed(violation);
+  }
+
+  busy(by: number): void {
+    this.#callsUnderWay += by;
+  }
+
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    this.isServing = false;
+    const { scheduler } = this.#host;
+    const deadlineMs = scheduler.nowMs + STOP_DEADLINE_MS;
+    const graceMs = scheduler.nowMs + STOP_GRACE_MS;
+    while (this.alive && this.#callsUnderWay > 0 && scheduler.nowMs < graceMs) await scheduler.sleep(10, 'stop');
+    if (!this.alive) return;
+    const stopped = (this.#member as Member).stop().catch((error: unknown) => this.#fatal('failed to stop', error));
+    await Promise.race([stopped, scheduler.sleep(deadlineMs - scheduler.nowMs, 'stop')]);
+  }
+
+  /** What the real process ends itself for. Without a fault that explains it, it should not have come to that. */
+  #fatal(what: string, error: unknown): void {
+    if (!this.alive) return;
+    const { scheduler, trace } = this.#host;
+    const text = error instanceof Error ? error.message : String(error);
+    trace.line(scheduler.nowMs, `${this.name} ends itself: ${what}: ${text}`);
+    this.#exited = true;
+    this.isServing = false;
+    if (this.hadFault) return;
+    const details = error instanceof Error ? error.stack : text;
+    this.fail(new Violation('fatal', `${this.name} ended itself without reason: ${what}: ${details}`));
+  }
+
+  #memberParts(config: ServerConfig, platform: Platform): MemberParts {
+    const { scheduler } = this.#host;
+    return {
+      config,
+      platform,
+      clock: new SimClock(scheduler, this.#random, this.node.time, this.name, () => this.alive),
+      logger: this.#logger(),
+      metrics: METRICS,
+      onFatal: (what, error) => this.#fatal(what, error),
+      onEntry: (entry) => {
+        if (this.alive) this.#host.entry(this, entry);
+      },
+    };
+  }
+
+  #register(member: Member, { files }: Platform): void {
+    const { core, state, hub, flusher, jobs, compactor } = member;
+    registerKv(this.services, core, new KvApi(core, compactor));
+    registerWatch(this.services, hub);
+    registerLease(this.services, core, new LeaseApi(core));
+    const snapshots = new DatabaseSnapshots({
+      files,
+      dir: state.databaseDir,
+      buffer: state.buffer,
+      jobs,
+      meta: () => appliedRows(member.appliedState()),
+      version: STORAGE_SCHEMA_VERSION,
+    });
+    const maintenance = new MaintenanceApi(core, flusher, '3.6.0', STORAGE_SCHEMA_VERSION);
+    registerMaintenance(this.services, core, maintenance, snapshots);
+  }
+
+  #logger(): RootLogger {
+    const log = (message: string, fields?: Record<string, unknown>): void => {
+      if (!this.alive) return;
+      const mark = MARK_OF_MESSAGE.get(message);
+      if (mark !== undefined) this.#host.marks.hit(mark);
+      const { scheduler, trace } = this.#host;
+      trace.line(scheduler.nowMs, `${this.name} logs: ${message}${fields === undefined ? '' : ` ${show(fields)}`}`);
+    };
+    const logger: RootLogger = {
+      debug: log,
+      info: log,
+      warn: log,
+      error: log,
+      panic: log,
+      fatal: log,
+      child: () => logger,
+    };
+    return logger;
+  }
+}
+
+const MARK_OF_MESSAGE: ReadonlyMap<string, Mark> = new Map([
+  ['cut off a torn write at the end of the WAL', 'tornTail'],
+  ['created a new WAL segment', 'segmentCut'],
+  ['deleted a WAL file that is no longer needed', 'segmentReleased'],
+  ['marked a snapshot', 'logMarked'],
+]);
+
+function show(fields: Record<string, unknown>): string {
+  return JSON.stringify(fields, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+}

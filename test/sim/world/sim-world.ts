@@ -1,0 +1,177 @@
+/** One run's machines, network, clients' books, and the time that they share. */
+import { SeededRandom } from '../../../src/base/random.ts';
+import { parseCommandLine } from '../../../src/config/command-line.ts';
+import type { ServerConfig } from '../../../src/config/server-config.ts';
+import type { Entry } from '../../../src/gen/raftpb.ts';
+import type { ResponseHeader } from '../../../src/gen/rpc.ts';
+import { CommittedLog } from '../checks/committed-log.ts';
+import { LeaseBook } from '../checks/lease-book.ts';
+import { checkState, Monotonic } from '../checks/process-state.ts';
+import { describeEntry } from '../model/reference-member.ts';
+import type { Mutation } from '../mutations.ts';
+import type { Plan } from '../plan.ts';
+import { Marks } from './marks.ts';
+import { Scheduler } from './scheduler.ts';
+import { SimNetwork } from './sim-network.ts';
+import { type NodeHost, SimNode, type SimProcess } from './sim-node.ts';
+import { Trace } from './trace.ts';
+import { require, Violation } from './violation.ts';
+
+export interface WorldOptions {
+  readonly withText: boolean;
+  readonly mutation?: Mutation | undefined;
+}
+
+export class SimWorld implements NodeHost {
+  readonly plan: Plan;
+  readonly scheduler = new Scheduler();
+  readonly marks = new Marks();
+  readonly trace: Trace;
+  readonly mutation: Mutation | undefined;
+  readonly network: SimNetwork;
+  readonly nodes: readonly SimNode[];
+  readonly log: CommittedLog;
+  readonly leases: LeaseBook;
+  violation: Violation | undefined;
+  /** The newest revision that any client has been told of. */
+  seenRevision = 0;
+  /** Requests whose clients never learned what came of them. */
+  readonly unknownTags: number[] = [];
+  #memberIds = new Set<bigint>();
+  readonly #monotonic = new Map<SimNode, Monotonic>();
+  /** Entries that a process applied again after a restart. */
+  #replayed = 0;
+
+  constructor(plan: Plan, options: WorldOptions) {
+    this.plan = plan;
+    this.trace = new Trace(options.withText);
+    this.mutation = options.mutation;
+    const { seed, knobs } = plan;
+    this.network = new SimNetwork(this.scheduler, new SeededRandom(seed + 1), knobs.networkMs, knobs.backlogWeight);
+    this.log = new CommittedLog(Math.ceil((3 * knobs.electionMs) / 2000));
+    this.leases = new LeaseBook(this.log.reference);
+    this.nodes = [new SimNode(this, 'm1', seed + 1000, knobs, configOf(plan))];
+    for (const node of this.nodes) this.#monotonic.set(node, new Monotonic());
+  }
+
+  get nowMs(): number {
+    return this.scheduler.nowMs;
+  }
+
+  /** The member that clients talk to. */
+  get node(): SimNode {
+    return this.nodes[0] as SimNode;
+  }
+
+  line(text: string): void {
+    this.trace.line(this.scheduler.nowMs, text);
+  }
+
+  sleep(delayMs: number, label: string): Promise<void> {
+    return this.scheduler.sleep(delayMs, label);
+  }
+
+  /** What every answer tells besides its own matter. */
+  observe(header: ResponseHeader | undefined): void {
+    require(header !== undefined, 'header', () => 'an answer without header');
+    const { memberId, revision, raftTerm } = header;
+    this.#memberIds.add(memberId);
+    require(this.#memberIds.size <= this.nodes.length, 'header', () => `a member ${memberId} nobody started`);
+    require(raftTerm > 0, 'header', () => 'no term');
+    const { reference } = this.log;
+    require(revision <= reference.store.revision, 'header', () => `revision ${revision} is of the future`);
+    this.seenRevision = Math.max(this.seenRevision, revision);
+  }
+
+  /** After each event: notices crashes and what must hold at all times. */
+  afterEvent(): void {
+    for (const node of this.nodes) {
+      node.afterEvent();
+      if (node.process !== undefined) (this.#monotonic.get(node) as Monotonic).check(node.process);
+    }
+  }
+
+  /** Whether what goes wrong now is nobody's fault: it comes from a process that is dead. */
+  isAftermath(): boolean {
+    return this.nodes.some(({ process }) => process === undefined || !process.alive);
+  }
+
+  // ---- NodeHost
+
+  entry(process: SimProcess, entry: Entry): void {
+    try {
+      const applied = this.log.add(entry);
+      if (applied === undefined) {
+        this.#replayed++;
+        return;
+      }
+      const { error } = applied;
+      this.line(`${process.name} applies ${describeEntry(entry)}: ${error?.message ?? applied.answer ?? 'done'}`);
+      if (applied.command.kind === 'compaction' && error === undefined) this.marks.hit('compacted');
+      if (this.leases.applied(applied, this.nowMs)) this.marks.hit('leaseExpired');
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      this.failed(error);
+    }
+  }
+
+  started(process: SimProcess): void {
+    this.line(`${process.name} serves`);
+    if (this.#replayed > 0) this.marks.hit('replayed');
+    this.#replayed = 0;
+    const { member } = process;
+    const { reference } = this.log;
+    const { applyLoop, node, store } = (member as NonNullable<typeof member>).core.parts;
+    if (!process.name.endsWith('.1') && reference.leasesAt(reference.index).length > 0) {
+      this.marks.hit('leaseKeptOverRestart');
+    }
+    if (store.finishedCompactRev < store.compactRev) this.marks.hit('compactionResumed');
+    try {
+      // The only member: all that was ever applied is its own.
+      require(applyLoop.appliedIndex === reference.index, 'acknowledged entries lost', () => {
+        return `${process.name} serves at index ${applyLoop.appliedIndex}, the log ended at ${reference.index}`;
+      });
+      // Only then it is known what of the log's end is committed.
+      const isCurrent = applyLoop.appliedTerm === node.term;
+      require(isCurrent, 'serves too soon', () => `${process.name} is at term ${applyLoop.appliedTerm} of ${node.term}`);
+      checkState(process, reference);
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      this.failed(error);
+    }
+  }
+
+  failed(violation: Violation): void {
+    if (this.violation !== undefined) return;
+    this.violation = violation;
+    this.line(`VIOLATION ${violation.message}`);
+  }
+}
+
+function configOf({ knobs }: Plan): ServerConfig {
+  const parsed = parseCommandLine(
+    [
+      '--name=m1',
+      '--data-dir=/data',
+      '--initial-advertise-peer-urls=http://10.0.0.1:2380',
+      '--initial-cluster=m1=http://10.0.0.1:2380',
+      '--listen-peer-urls=http://10.0.0.1:2380',
+      '--listen-client-urls=http://10.0.0.1:2379',
+      '--advertise-client-urls=http://10.0.0.1:2379',
+      `--heartbeat-interval=${knobs.heartbeatMs}`,
+      `--election-timeout=${knobs.electionMs}`,
+      `--snapshot-count=${knobs.snapshotCount}`,
+      `--max-wals=${knobs.walFilesMax}`,
+      `--backend-batch-interval=${knobs.batchIntervalMs}ms`,
+      `--quota-backend-bytes=${knobs.quotaBytes === 0 ? -1 : knobs.quotaBytes}`,
+    ],
+    {},
+    () => '',
+  );
+  if (parsed.kind !== 'run') throw new Error(`the simulator's configuration is refused: ${JSON.stringify(parsed)}`);
+  return {
+    ...parsed.config,
+    watchProgressNotifyMs: knobs.progressMs,
+    snapshotCatchupEntries: knobs.catchupEntries,
+  };
+}

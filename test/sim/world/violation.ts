@@ -1,0 +1,15 @@
+/** Something that must never happen, happened. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+  /** Which promise was broken, in a word or two: what shrinking holds on to. */
+  readonly rule: string;
+
+  constructor(rule: string, message: string) {
+    super(`${rule}: ${message}`);
+    this.rule = rule;
+  }
+}
+
+export function require(condition: boolean, rule: string, message: () => string): asserts condition {
+  if (!condition) throw new Violation(rule, message());
+}
