@@ -35,6 +35,8 @@ export interface Knobs {
   readonly visibleAtOnce: boolean;
   /** 0: no limit. */
   readonly quotaBytes: number;
+  /** Half a MiB more than this, and a response to a watch is cut. */
+  readonly requestBytesMax: number;
   readonly progressMs: number;
   /** How many bytes of backlog a byte in a stream counts for: makes small streams slow ones. */
   readonly backlogWeight: number;

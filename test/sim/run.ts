@@ -80,7 +80,7 @@ function settled(): Promise<void> {
 
 function blame(world: SimWorld, error: unknown): void {
   if (error instanceof Violation) world.failed(error);
-  else if (!world.isAftermath()) world.failed(new Violation('exception', textOf(error)));
+  else world.crashed(error);
 }
 
 /** What nobody catches ends a real process. */
@@ -100,8 +100,4 @@ function guardProcess(world: SimWorld): { release: () => void } {
       for (const restore of restores) restore();
     },
   };
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -203,6 +203,8 @@ export class SimProcess {
       const member = await Member.open(this.#memberParts(config, platform));
       if (!this.alive) return false;
       this.#member = member;
+      const { finishedCompactRev, compactRev } = member.state.store;
+      if (finishedCompactRev < compactRev) this.#host.marks.hit('compactionResumed');
       this.#host.mutation?.member?.(member);
       this.#register(member, platform);
       await member.start();
@@ -215,6 +217,12 @@ export class SimProcess {
       this.#fatal('failed to start', error);
       return false;
     }
+  }
+
+  /** Nobody caught what it threw. */
+  crashed(error: unknown): void {
+    if (this.mayFailWith(error)) this.#fatal('uncaught exception', error);
+    else this.fail(new Violation('exception', error instanceof Error ? (error.stack ?? error.message) : String(error)));
   }
 
   die(): void {
