@@ -14,7 +14,7 @@ import { WriteBuffer } from '../mvcc/write-buffer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import type { Logger } from '../ports/logger.ts';
-import { bootstrap } from '../server/bootstrap.ts';
+import { bootstrap, type Bootstrap } from '../server/bootstrap.ts';
 import type { DurableLog } from '../server/durable-log.ts';
 import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
 import { createWal, openWal, walExists } from '../storage/wal/open.ts';
@@ -107,7 +107,7 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
   const buffer = new WriteBuffer(backend);
   const store = new MvccStore(buffer);
   const applied = readApplied(buffer);
-  const opened = walExists(walOptions) ? reopenLog(walOptions, applied) : await beginLog(walOptions, config, applied);
+  const opened = await openLog(walOptions, config, applied);
   const lessor = new Lessor(
     {
       ttlSecondsMin: ttlSecondsMin(config.electionMs),
@@ -143,6 +143,20 @@ interface OpenedLog {
   readonly entries: readonly Entry[];
 }
 
+async function openLog(options: WalOptions, config: ServerConfig, applied: AppliedState): Promise<OpenedLog> {
+  if (!walExists(options)) return beginLog(options, config, applied);
+  const opened = reopenLog(options, applied);
+  const { log, hardState, entries } = opened;
+  // The process before died when it had made the log, and not yet written what a cluster begins with.
+  const isBlank = applied.index === 0 && entries.length === 0 && hardState.term === 0;
+  if (!isBlank || config.initialClusterState !== 'new') return opened;
+  const first = bootstrapOf(config);
+  if (first.self.id !== opened.memberId || first.clusterId !== opened.clusterId) {
+    throw new Error(`the WAL in ${options.dir} was begun with other flags, and never used: remove it`);
+  }
+  return writeFirst(log, first);
+}
+
 /** A restart: the flags about the initial cluster do not matter any more. */
 function reopenLog(options: WalOptions, applied: AppliedState): OpenedLog {
   const { wal, log } = openWal(options, applied.index);
@@ -159,23 +173,23 @@ function reopenLog(options: WalOptions, applied: AppliedState): OpenedLog {
 }
 
 /** A new member of a new cluster. */
-async function beginLog(walOptions: WalOptions, config: ServerConfig, applied: AppliedState): Promise<OpenedLog> {
+function beginLog(walOptions: WalOptions, config: ServerConfig, applied: AppliedState): Promise<OpenedLog> {
   if (applied.index > 0)
     throw new Error(`the database in ${config.dataDir} is there, but its WAL in ${walOptions.dir} is not`);
+  const first = bootstrapOf(config);
+  return writeFirst(createWal(walOptions, { nodeID: first.self.id, clusterID: first.clusterId }), first);
+}
 
+function bootstrapOf(config: ServerConfig): Bootstrap {
   const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
-  const first = bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
-  const wal = createWal(walOptions, { nodeID: first.self.id, clusterID: first.clusterId });
+  return bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
+}
+
+async function writeFirst(log: DurableLog, { self, clusterId, hardState, entries }: Bootstrap): Promise<OpenedLog> {
   await new Promise<void>((resolve, reject) => {
-    wal.append(first.hardState, first.entries, true, (error) => (error === undefined ? resolve() : reject(error)));
+    log.append(hardState, entries, true, (error) => (error === undefined ? resolve() : reject(error)));
   });
-  return {
-    memberId: first.self.id,
-    clusterId: first.clusterId,
-    log: wal,
-    hardState: first.hardState,
-    entries: first.entries,
-  };
+  return { memberId: self.id, clusterId, log, hardState, entries };
 }
 
 function readApplied(reader: Reader): AppliedState {

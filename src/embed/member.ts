@@ -2,6 +2,7 @@
 import { Applier, type ApplyResult } from '../apply/applier.ts';
 import type { Command } from '../apply/command.ts';
 import { must } from '../base/assert.ts';
+import { EtcdError, etcdError } from '../base/etcd-error.ts';
 import { SeededRandom } from '../base/random.ts';
 import { ConfChangeType, decodeConfChange, EntryType, type ConfState, type Entry } from '../gen/raftpb.ts';
 import { decodeMember } from '../membership/member.ts';
@@ -34,6 +35,7 @@ const MESSAGE_BYTES_MAX = 1024 ** 2;
 const INFLIGHT_MESSAGES_MAX = 512;
 /** Twice what the transport calls drained: a stream that was full must be able to notice that it is not any more. */
 const STREAM_BACKLOG_BYTES_MIN = 256 * 1024;
+const PUBLISH_RETRY_MS = 100;
 
 export interface MemberParts {
   readonly config: ServerConfig;
@@ -344,8 +346,22 @@ export class Member {
     return new WatchHub(new WatchSource(store), headers, hubOptions, () => this.#watchDriver.wake());
   }
 
-  /** What this member is called and where clients reach it, and the version of the cluster, once they are in the log. */
+  /** Publishes, however often it takes: a disk that is slow just now is no reason to give up. */
   async #publish(): Promise<void> {
+    const { clock, logger } = this.#parts;
+    for (;;) {
+      try {
+        return await this.#publishOnce();
+      } catch (error) {
+        if (!(error instanceof EtcdError) || error.message === etcdError('Stopped').message) throw error;
+        logger.warn('failed to publish this member, will try again', { error: error.message });
+        await new Promise<void>((resolve) => void clock.after(PUBLISH_RETRY_MS, resolve));
+      }
+    }
+  }
+
+  /** What this member is called and where clients reach it, and the version of the cluster, once they are in the log. */
+  async #publishOnce(): Promise<void> {
     const { cluster, memberId } = this.state;
     const { name, advertiseClientUrls } = this.#parts.config;
     const clientUrls = advertiseClientUrls.map(({ text }) => text);
