@@ -1,6 +1,5 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { WireError } from '../../../src/base/wire.ts';
 import { EMPTY } from '../../../src/base/bytes.ts';
 import { MessageType, encodeMessage, type Message } from '../../../src/gen/raftpb.ts';
 import { ChunkBuffer } from '../../../src/peer/codec/chunk-buffer.ts';
@@ -274,18 +273,18 @@ describe('hostile bytes', () => {
   ];
 
   /** Either messages come out, or one of the two errors. */
-  function survives(decoder: StreamDecoder, chunks: readonly Uint8Array[]): void {
+  function expectSurvived(decoder: StreamDecoder, chunks: readonly Uint8Array[]): void {
     try {
       for (const message of decodeAll(decoder, chunks)) expect(message.type).toBeTypeOf('number');
     } catch (error) {
-      expect(error instanceof FrameError || error instanceof WireError, String(error)).toBe(true);
+      expect(['FrameError', 'WireError']).toContain(error instanceof Error ? error.name : error);
     }
   }
 
   test.for(decoders)('random bytes on the %s stream end in a message or in an error', ([, create]) => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 }), (chunks) =>
-        survives(create(), chunks),
+        expectSurvived(create(), chunks),
       ),
       { numRuns: 500 },
     );
@@ -302,7 +301,7 @@ describe('hostile bytes', () => {
         (messages, flips, lengths) => {
           const bytes = encode(messages);
           for (const [at, value] of flips) if (bytes.length > 0) bytes[at % bytes.length] = value;
-          survives(create(), cut(bytes, lengths));
+          expectSurvived(create(), cut(bytes, lengths));
         },
       ),
       { numRuns: 500 },

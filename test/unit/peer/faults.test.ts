@@ -15,7 +15,7 @@ import {
   sleep,
   startPair,
   stopAll,
-  until,
+  expectSoon,
 } from './support/node.ts';
 
 const cleanups: (() => void)[] = [];
@@ -57,7 +57,7 @@ async function listener(serve: (socket: Socket, count: number) => void): Promise
 }
 
 /** Sends numbered heartbeats until one arrives: those in between may get lost. */
-async function untilHeard(from: TestNode, to: TestNode): Promise<void> {
+async function expectHeard(from: TestNode, to: TestNode): Promise<void> {
   for (let i = 1_000_000; ; i++) {
     from.transport.send([heartbeat(from.id, to.id, i)]);
     await sleep(20);
@@ -71,7 +71,7 @@ describe('a peer that goes away', () => {
     const [a, b] = await startPair();
     const { port } = b;
     await b.stop();
-    await until(() => a.transport.activeSince(b.id) === undefined);
+    await expectSoon(() => a.transport.activeSince(b.id) === undefined);
     expect(a.handler.unreachable).toContain(b.id);
     expect(a.metrics.get('disconnected', 'a', 'b')).toBe(1);
     expect(a.metrics.get('active', 'a', 'b')).toBe(0);
@@ -80,8 +80,8 @@ describe('a peer that goes away', () => {
     again.transport.addPeer(a.id, [a.url]);
     await settled(a, again);
     expect(a.metrics.get('active', 'a', 'b')).toBe(1);
-    await untilHeard(a, again);
-    await untilHeard(again, a);
+    await expectHeard(a, again);
+    await expectHeard(again, a);
   });
 
   test('is found at a new address after updatePeer', async () => {
@@ -91,7 +91,7 @@ describe('a peer that goes away', () => {
     moved.transport.addPeer(a.id, [a.url]);
     a.transport.updatePeer(b.id, [moved.url]);
     await settled(a, moved);
-    await untilHeard(a, moved);
+    await expectHeard(a, moved);
   });
 
   test('is tried at its other address', async () => {
@@ -101,8 +101,8 @@ describe('a peer that goes away', () => {
     a.transport.addPeer(b.id, [dead, b.url]);
     b.transport.addPeer(a.id, ['http://[::1', dead, a.url]);
     await settled(a, b);
-    await untilHeard(a, b);
-    await untilHeard(b, a);
+    await expectHeard(a, b);
+    await expectHeard(b, a);
   });
 
   test('that only keeps silent is given up and dialed again', async () => {
@@ -111,9 +111,9 @@ describe('a peer that goes away', () => {
     });
     const a = await TestNode.start({ id: 0xan, transport: { timing: { ...FAST, probeMs: 60_000 } } });
     a.transport.addPeer(0xbn, [silent.url]);
-    await until(() => a.transport.activeSince(0xbn) !== undefined);
-    await until(() => a.transport.activeSince(0xbn) === undefined);
-    await until(() => silent.count() >= 4);
+    await expectSoon(() => a.transport.activeSince(0xbn) !== undefined);
+    await expectSoon(() => a.transport.activeSince(0xbn) === undefined);
+    await expectSoon(() => silent.count() >= 4);
   });
 
   test('that sends garbage is dialed again, and nothing of it gets through', async () => {
@@ -125,7 +125,7 @@ describe('a peer that goes away', () => {
     });
     const a = await TestNode.start({ id: 0xan, transport: { timing: { ...FAST, probeMs: 60_000 } } });
     a.transport.addPeer(0xbn, [garbled.url]);
-    await until(() => garbled.count() >= 6);
+    await expectSoon(() => garbled.count() >= 6);
     expect(a.handler.received).toEqual([]);
     expect(a.metrics.get('receivedFailures', 'b')).toBeGreaterThanOrEqual(2);
   });
@@ -173,6 +173,7 @@ describe('a peer that does not read', () => {
     await sleep(FAST.writeMs + 4 * FAST.heartbeatMs);
     socket.resume();
     await closed;
+    expect(socket.bytesRead).toBeLessThan(500 * data.length);
   });
 
   test('does not hold up another one', async () => {
@@ -185,7 +186,7 @@ describe('a peer that does not read', () => {
     for (let i = 0; i < 100; i++) {
       a.transport.send([append(a.id, 0xcn, i, data), append(a.id, b.id, i, new Uint8Array(10))]);
     }
-    await until(() => b.handler.received.length === 100);
+    await expectSoon(() => b.handler.received.length === 100);
   });
 });
 
@@ -197,20 +198,20 @@ describe('without streams', () => {
     // b has never heard of a, so it does not dial a's streams.
     a.transport.addPeer(b.id, [b.url]);
     a.transport.send([append(a.id, b.id, 1, Uint8Array.of(1)), heartbeat(a.id, b.id, 2)]);
-    await until(() => b.handler.received.length === 2);
+    await expectSoon(() => b.handler.received.length === 2);
     expect(new Set(b.handler.received.map(({ type }) => type))).toEqual(
       new Set([MessageType.MsgApp, MessageType.MsgHeartbeat]),
     );
-    await until(() => a.metrics.get('active', 'a', 'b') === 1);
+    await expectSoon(() => a.metrics.get('active', 'a', 'b') === 1);
     b.transport.send([heartbeat(b.id, a.id, 3)]);
-    await until(() => a.handler.received.length === 1);
+    await expectSoon(() => a.handler.received.length === 1);
   });
 
   test('a post that fails is reported', async () => {
     const a = await TestNode.start({ id: 0xan });
     a.transport.addPeer(0xbn, [`http://127.0.0.1:${await freePort()}`]);
     a.transport.send([heartbeat(a.id, 0xbn)]);
-    await until(() => a.handler.unreachable.length === 1);
+    await expectSoon(() => a.handler.unreachable.length === 1);
     expect(a.metrics.get('sentFailures', 'b')).toBe(1);
   });
 
@@ -231,7 +232,7 @@ describe('without streams', () => {
     const b = await TestNode.start({ id: 0xbn });
     stranger.transport.addPeer(b.id, [b.url]);
     stranger.transport.send([heartbeat(stranger.id, b.id)]);
-    await until(() => stranger.handler.unreachable.length === 1);
+    await expectSoon(() => stranger.handler.unreachable.length === 1);
     b.transport.send([heartbeat(b.id, stranger.id)]);
     await sleep(50);
     expect(stranger.handler.received).toEqual([]);
@@ -245,11 +246,11 @@ describe('members that must not talk', () => {
     const b = await TestNode.start({ id: 0xbn });
     b.handler.removed.add(a.id);
     a.transport.addPeer(b.id, [b.url]);
-    await until(() => a.handler.removedCalls > 0);
+    await expectSoon(() => a.handler.removedCalls > 0);
     const byStreams = a.handler.removedCalls;
     expect(byStreams).toBeGreaterThan(0);
     a.transport.send([heartbeat(a.id, b.id)]);
-    await until(() => a.handler.unreachable.length === 1);
+    await expectSoon(() => a.handler.unreachable.length === 1);
     expect(a.handler.removedCalls).toBeGreaterThan(byStreams);
     expect(b.handler.received).toEqual([]);
     expect(b.handler.removedCalls).toBe(0);
@@ -264,7 +265,7 @@ describe('members that must not talk', () => {
     connect(a, b);
     a.transport.send([heartbeat(a.id, b.id)]);
     b.transport.send([heartbeat(b.id, a.id)]);
-    await until(() => b.handler.unreachable.length > 0);
+    await expectSoon(() => b.handler.unreachable.length > 0);
     await sleep(100);
     expect(a.handler.received).toEqual([]);
     expect(a.transport.activeSince(b.id)).toBeUndefined();
@@ -278,7 +279,7 @@ describe('members that must not talk', () => {
     c.transport.addPeer(a.id, [a.url]);
     a.transport.addPeer(0xbn, [c.url]);
     a.transport.send([heartbeat(a.id, 0xbn)]);
-    await until(() => a.handler.unreachable.length === 1);
+    await expectSoon(() => a.handler.unreachable.length === 1);
     await sleep(50);
     expect(c.handler.received).toEqual([]);
     expect(a.handler.removedCalls).toBe(0);
@@ -291,7 +292,7 @@ describe('the end', () => {
     const [a, b] = await startPair();
     a.transport.send([append(a.id, b.id, 1, Uint8Array.of(1)), heartbeat(a.id, b.id, 2)]);
     a.transport.removePeer(b.id);
-    await until(() => b.handler.received.length === 2);
+    await expectSoon(() => b.handler.received.length === 2);
     expect(a.transport.peers()).toEqual([]);
     a.transport.send([heartbeat(a.id, b.id)]);
   });
@@ -302,7 +303,7 @@ describe('the end', () => {
     a.transport.send([{ ...newMessage(MessageType.MsgTimeoutNow, b.id), from: a.id, term: 1 }]);
     await a.stop();
     expect(performance.now() - started).toBeLessThan(1000);
-    await until(() => b.handler.received.some(({ type }) => type === MessageType.MsgTimeoutNow));
+    await expectSoon(() => b.handler.received.some(({ type }) => type === MessageType.MsgTimeoutNow));
     const { length } = a.handler.unreachable;
     await sleep(50);
     expect(a.handler.unreachable.length).toBe(length);

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { MessageType, type Message } from '../../../src/gen/raftpb.ts';
 import { newMessage } from '../../../src/raft/messages.ts';
 import type { SnapshotSource } from '../../../src/server/peer-transport.ts';
-import { TestNode, connect, sleep, startPair, stopAll, until } from './support/node.ts';
+import { TestNode, connect, sleep, startPair, stopAll, expectSoon } from './support/node.ts';
 
 afterEach(stopAll);
 
@@ -55,7 +55,7 @@ describe('a snapshot', () => {
     const source = database(size);
     const message = snapshotMessage(a.id, b.id);
     a.transport.sendSnapshot(message, source);
-    await until(() => a.handler.snapshotReports.length === 1);
+    await expectSoon(() => a.handler.snapshotReports.length === 1);
     expect(a.handler.snapshotReports).toEqual([{ id: b.id, ok: true }]);
     expect(source.outcomes).toEqual([true]);
     expect(b.handler.received).toEqual([message]);
@@ -79,10 +79,10 @@ describe('a snapshot', () => {
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), source);
     const other = { ...newMessage(MessageType.MsgHeartbeat, b.id), from: a.id, term: 2 };
     a.transport.send([other]);
-    await until(() => b.handler.received.length === 1);
+    await expectSoon(() => b.handler.received.length === 1);
     expect(b.handler.received).toEqual([other]);
     release();
-    await until(() => source.outcomes.length === 1);
+    await expectSoon(() => source.outcomes.length === 1);
     expect(source.outcomes).toEqual([true]);
   });
 
@@ -100,7 +100,7 @@ describe('a snapshot', () => {
     const taken = source.yielded;
     expect(taken).toBeLessThan(30_000_000);
     release();
-    await until(() => source.outcomes.length === 1);
+    await expectSoon(() => source.outcomes.length === 1);
     expect(source.outcomes).toEqual([true]);
     expect(source.yielded).toBe(200_000_000);
   });
@@ -110,7 +110,7 @@ describe('a snapshot', () => {
     b.handler.onSnapshot = () => Promise.reject(new Error('disk full'));
     const source = database(10_000_000);
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), source);
-    await until(() => source.outcomes.length === 1);
+    await expectSoon(() => source.outcomes.length === 1);
     expect(source.outcomes).toEqual([false]);
     expect(a.handler.snapshotReports).toEqual([{ id: b.id, ok: false }]);
     expect(a.handler.unreachable).toEqual([b.id]);
@@ -140,9 +140,9 @@ describe('a snapshot', () => {
       }
     };
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), create(1_000_000));
-    await until(() => a.handler.snapshotReports.length === 1);
+    await expectSoon(() => a.handler.snapshotReports.length === 1);
     expect(a.handler.snapshotReports).toEqual([{ id: b.id, ok: false }]);
-    await until(() => errors.length === 1);
+    await expectSoon(() => errors.length === 1);
     expect(b.handler.received).toEqual([]);
   });
 
@@ -157,8 +157,8 @@ describe('a snapshot', () => {
       for await (const chunk of chunks) expect(chunk.length).toBe(1);
     };
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), source);
-    await until(() => b.metrics.get('receive failures', 'a') === 1);
-    await until(() => a.handler.snapshotReports.length === 1);
+    await expectSoon(() => b.metrics.get('receive failures', 'a') === 1);
+    await expectSoon(() => a.handler.snapshotReports.length === 1);
     expect(a.handler.snapshotReports).toEqual([{ id: b.id, ok: false }]);
   });
 
@@ -167,7 +167,7 @@ describe('a snapshot', () => {
     b.handler.onSnapshot = () => new Promise(() => {});
     const source = database(100_000_000);
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), source);
-    await until(() => source.outcomes.length === 1);
+    await expectSoon(() => source.outcomes.length === 1);
     expect(source.outcomes).toEqual([false]);
     expect(source.yielded).toBeLessThan(30_000_000);
   });
@@ -180,11 +180,11 @@ describe('a snapshot', () => {
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), second);
     expect(second.outcomes).toEqual([false]);
     expect(second.yielded).toBe(0);
-    await until(() => first.outcomes.length === 1);
+    await expectSoon(() => first.outcomes.length === 1);
     expect(first.outcomes).toEqual([true]);
     const third = database(10);
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), third);
-    await until(() => third.outcomes.length === 1);
+    await expectSoon(() => third.outcomes.length === 1);
     expect(third.outcomes).toEqual([true]);
   });
 
@@ -196,7 +196,7 @@ describe('a snapshot', () => {
     await b.stop();
     const dead = database(10);
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), dead);
-    await until(() => dead.outcomes.length === 1);
+    await expectSoon(() => dead.outcomes.length === 1);
     expect(dead.outcomes).toEqual([false]);
     expect(a.handler.snapshotReports).toEqual([
       { id: 0xdeadn, ok: false },
@@ -209,9 +209,9 @@ describe('a snapshot', () => {
     b.handler.onSnapshot = () => new Promise(() => {});
     const source = database(100_000_000);
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), source);
-    await until(() => source.yielded > 1_000_000);
+    await expectSoon(() => source.yielded > 1_000_000);
     a.transport.removePeer(b.id);
-    await until(() => source.outcomes.length === 1);
+    await expectSoon(() => source.outcomes.length === 1);
     expect(source.outcomes).toEqual([false]);
     expect(a.handler.snapshotReports).toEqual([]);
   });
@@ -224,7 +224,7 @@ describe('a snapshot', () => {
     b.handler.removed.add(a.id);
     a.transport.addPeer(c.id, [b.url]);
     for (const to of [b.id, c.id]) a.transport.sendSnapshot(snapshotMessage(a.id, to), database(1000));
-    await until(() => a.handler.snapshotReports.length === 2);
+    await expectSoon(() => a.handler.snapshotReports.length === 2);
     expect(a.handler.snapshotReports.every(({ ok }) => !ok)).toBe(true);
     expect(b.handler.databases).toEqual([]);
   });
@@ -238,12 +238,12 @@ describe('a snapshot', () => {
     const held = new Promise<void>((resolve) => (release = resolve));
     b.handler.onSnapshot = () => held;
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), database(1000));
-    await until(() => b.metrics.get('receive inflights', 'a') === 1);
+    await expectSoon(() => b.metrics.get('receive inflights', 'a') === 1);
     c.transport.sendSnapshot(snapshotMessage(c.id, b.id), database(1000));
-    await until(() => c.handler.snapshotReports.length === 1);
+    await expectSoon(() => c.handler.snapshotReports.length === 1);
     expect(c.handler.snapshotReports).toEqual([{ id: b.id, ok: false }]);
     release();
-    await until(() => a.handler.snapshotReports.length === 1);
+    await expectSoon(() => a.handler.snapshotReports.length === 1);
     expect(a.handler.snapshotReports).toEqual([{ id: b.id, ok: true }]);
   });
 });

@@ -218,11 +218,11 @@ export function connect(a: TestNode, b: TestNode): void {
 
 /** A message of each stream went each way. */
 export async function settled(a: TestNode, b: TestNode): Promise<void> {
-  await until(() => a.transport.activeSince(b.id) !== undefined && b.transport.activeSince(a.id) !== undefined);
+  await expectSoon(() => a.transport.activeSince(b.id) !== undefined && b.transport.activeSince(a.id) !== undefined);
   await sleep(30);
 }
 
-export async function until(condition: () => boolean, timeoutMs = 5000): Promise<void> {
+export async function expectSoon(condition: () => boolean, timeoutMs = 5000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
