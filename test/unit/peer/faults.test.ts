@@ -2,6 +2,7 @@
 import { createServer, connect as dial, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { MessageType } from '../../../src/gen/raftpb.ts';
+import { NameLookup } from '../../../src/peer/name-lookup.ts';
 import { newMessage } from '../../../src/raft/messages.ts';
 import { freePort } from '../../support/free-port.ts';
 import {
@@ -92,6 +93,30 @@ describe('a peer that goes away', () => {
     a.transport.updatePeer(b.id, [moved.url]);
     await settled(a, moved);
     await expectHeard(a, moved);
+  });
+
+  test('is found where its name leads to now', async () => {
+    let address = '127.0.0.1';
+    let lookups = 0;
+    const names = new NameLookup((hostname, _, callback) => {
+      lookups++;
+      expect(hostname).toBe('peer-b.example');
+      setImmediate(() => callback(null, [{ address, family: 4 }]));
+    });
+    const a = await TestNode.start({ id: 0xan, transport: { names } });
+    const b = await TestNode.start({ id: 0xbn });
+    a.transport.addPeer(b.id, [`http://peer-b.example:${b.port}`]);
+    b.transport.addPeer(a.id, [a.url]);
+    await settled(a, b);
+    const { port } = b;
+    await b.stop();
+    address = '127.0.0.2';
+    const before = lookups;
+    const moved = await TestNode.start({ id: b.id, transport: { listenUrls: [`http://127.0.0.2:${port}`] } });
+    moved.transport.addPeer(a.id, [a.url]);
+    await settled(a, moved);
+    await expectHeard(a, moved);
+    expect(lookups).toBeGreaterThan(before);
   });
 
   test('is tried at its other address', async () => {
