@@ -60,7 +60,7 @@ class Generator {
       fillAhead: this.#chance(0.5),
       syncMs: this.#pick([0.1, 0.1, 2, 15]),
       commitMs: this.#pick([0.5, 5, 60]),
-      lookCostMs: this.#pick([0.002, 0.05, 0.3]),
+      lookCostMs: this.#chance(0.05) ? 2 : this.#pick([0.002, 0.05, 0.3]),
       networkMs: this.#pick([0.1, 1, 10]),
       visibleAtOnce: this.#chance(0.5),
       quotaBytes: this.#chance(0.1) ? this.#pick([24_000, 40_000]) : 0,
@@ -108,7 +108,8 @@ class Generator {
     const which = this.#below(10);
     if (which < 2) return { kind: 'put', key: this.#pick(LEASED), slot: this.#below(SLOTS) };
     if (which === 2) return { ...base, prevKv: true };
-    if (which === 3) return { ...base, bytes: this.#pick(this.#valueBytes) };
+    if (which === 3 || (which > 5 && this.#valueBytes.length === 1))
+      return { ...base, bytes: this.#pick(this.#valueBytes) };
     if (which === 4) return { ...base, ignoreLease: true };
     if (which === 5) return { kind: 'put', key: this.#pick(KEYS), ignoreValue: true, prevKv: true };
     return base;
@@ -135,7 +136,7 @@ class Generator {
       }
       return out;
     };
-    return { kind: 'txn', ifKey: this.#pick(KEYS), exists: this.#chance(0.5), then: steps(), otherwise: steps() };
+    return { kind: 'txn', ifKey: this.#pick(KEYS), exists: this.#chance(0.5), success: steps(), failure: steps() };
   }
 
   #range(): Action {

@@ -105,8 +105,8 @@ export interface TxnAction {
   /** Holds if the key exists, or if it does not. */
   readonly ifKey: string;
   readonly exists: boolean;
-  readonly then: readonly TxnStep[];
-  readonly otherwise: readonly TxnStep[];
+  readonly success: readonly TxnStep[];
+  readonly failure: readonly TxnStep[];
 }
 
 export type TxnStep =

@@ -56,7 +56,9 @@ async function drive(world: SimWorld): Promise<number> {
   while (!over && world.violation === undefined) {
     const event = world.scheduler.next();
     if (event === undefined || ++events > EVENTS_MAX) {
-      world.failed(new Violation('no end', event === undefined ? 'nothing is left to happen' : `after ${events} events`));
+      world.failed(
+        new Violation('no end', event === undefined ? 'nothing is left to happen' : `after ${events} events`),
+      );
       break;
     }
     world.trace.step(world.nowMs, event.label);

@@ -39,7 +39,7 @@ function inflict(world: SimWorld, node: SimNode, clients: readonly SimClient[], 
       });
     case 'stuckDisk':
       marks.hit('stuckDisk');
-      disk.stuckUntilMs = world.nowMs + fault.forMs;
+      disk.stuckUntilMs = Math.max(disk.stuckUntilMs, world.nowMs + fault.forMs);
       return;
     case 'slowCommit':
       marks.hit('slowCommit');

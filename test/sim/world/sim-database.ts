@@ -52,7 +52,6 @@ export class SimDatabase {
     });
   }
 
-
   /** The process is gone, and with `powerLoss` what only the kernel knew. */
   crash(powerLoss: boolean): void {
     this.#era++;

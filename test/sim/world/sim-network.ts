@@ -86,7 +86,15 @@ export class SimNetwork {
   openStream(node: SimNode, path: string, client: StreamClient): ClientStream | undefined {
     const process = node.serving;
     if (process === undefined) return undefined;
-    return new Connection(this.#scheduler, process, path, this.#backlogWeight, client, () => this.delayMs(), this.#marks);
+    return new Connection(
+      this.#scheduler,
+      process,
+      path,
+      this.#backlogWeight,
+      client,
+      () => this.delayMs(),
+      this.#marks,
+    );
   }
 
   #serve(
@@ -119,7 +127,7 @@ export class SimNetwork {
     const method = process.services.find(path);
     if (method?.kind !== 'unary') throw new Error(`${path} is not a unary method`);
     process.busy(1);
-    const answered = (bytes: Uint8Array): void => settle({ kind: 'reply', bytes });
+    const answered = (reply: Reply): void => settle({ kind: 'reply', bytes: whole(reply) });
     try {
       const reply = method.handler(context, request);
       if (!(reply instanceof Promise)) {
@@ -133,6 +141,13 @@ export class SimNetwork {
       failed(error);
     }
   }
+}
+
+/** A long answer comes in pieces. */
+type Reply = Uint8Array | { readonly pieces: readonly Uint8Array[] };
+
+function whole(reply: Reply): Uint8Array {
+  return 'pieces' in reply ? Buffer.concat(reply.pieces) : reply;
 }
 
 function asViolation(path: string, error: unknown): Violation {

@@ -137,7 +137,8 @@ export class SimWorld implements NodeHost {
       });
       // Only then it is known what of the log's end is committed.
       const isCurrent = applyLoop.appliedTerm === node.term;
-      require(isCurrent, 'serves too soon', () => `${process.name} is at term ${applyLoop.appliedTerm} of ${node.term}`);
+      require(isCurrent, 'serves too soon', () =>
+        `${process.name} is at term ${applyLoop.appliedTerm} of ${node.term}`);
       checkState(process, reference);
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
