@@ -2,13 +2,13 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { MessageType } from '../../../src/gen/raftpb.ts';
 import { isLocalMessage, newMessage } from '../../../src/raft/messages.ts';
-import { append, heartbeat, startPair, stopAll, expectSoon } from './support/node.ts';
+import { PATIENT, append, heartbeat, startPair, stopAll, expectSoon } from './support/node.ts';
 
 afterEach(stopAll);
 
 describe('messages', () => {
   test('of every kind arrive, whole', async () => {
-    const [a, b] = await startPair();
+    const [a, b] = await startPair({ transport: { timing: PATIENT } });
     const types = Object.values(MessageType).filter((type) => !isLocalMessage(type) && type !== MessageType.MsgSnap);
     const sent = types.map((type) => ({
       ...newMessage(type, b.id),
@@ -31,7 +31,7 @@ describe('messages', () => {
   });
 
   test('of one stream keep their order', async () => {
-    const [a, b] = await startPair();
+    const [a, b] = await startPair({ transport: { timing: PATIENT } });
     for (let i = 0; i < 2000; i++) {
       a.transport.send([append(a.id, b.id, i, new Uint8Array(i % 300)), heartbeat(a.id, b.id, i)]);
       if (i % 500 === 0) await expectSoon(() => b.handler.received.length > i);

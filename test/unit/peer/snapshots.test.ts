@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { MessageType, type Message } from '../../../src/gen/raftpb.ts';
 import { newMessage } from '../../../src/raft/messages.ts';
 import type { SnapshotSource } from '../../../src/server/peer-transport.ts';
-import { TestNode, connect, sleep, startPair, stopAll, expectSoon } from './support/node.ts';
+import { PATIENT, TestNode, connect, sleep, startPair, stopAll, expectSoon } from './support/node.ts';
 
 afterEach(stopAll);
 
@@ -51,7 +51,7 @@ async function contents(source: SnapshotSource): Promise<Buffer> {
 
 describe('a snapshot', () => {
   test.for([[0], [1], [70_000], [20_000_000]])('of %d bytes arrives whole, after its message', async ([size = 0]) => {
-    const [a, b] = await startPair();
+    const [a, b] = await startPair({ transport: { timing: PATIENT } });
     const source = database(size);
     const message = snapshotMessage(a.id, b.id);
     a.transport.sendSnapshot(message, source);
@@ -68,7 +68,7 @@ describe('a snapshot', () => {
   });
 
   test('does not hold up other messages', async () => {
-    const [a, b] = await startPair();
+    const [a, b] = await startPair({ transport: { timing: PATIENT } });
     let release = (): void => {};
     const held = new Promise<void>((resolve) => (release = resolve));
     const source = sourceOf(2, async function* () {
@@ -87,7 +87,7 @@ describe('a snapshot', () => {
   });
 
   test('is read from the source only as fast as the receiver takes it', async () => {
-    const [a, b] = await startPair();
+    const [a, b] = await startPair({ transport: { timing: PATIENT } });
     let release = (): void => {};
     const held = new Promise<void>((resolve) => (release = resolve));
     b.handler.onSnapshot = async (_, chunks) => {
@@ -173,7 +173,7 @@ describe('a snapshot', () => {
   });
 
   test('that another one runs beside fails at once; the first one goes on', async () => {
-    const [a, b] = await startPair();
+    const [a, b] = await startPair({ transport: { timing: PATIENT } });
     const first = database(5_000_000);
     const second = database(10);
     a.transport.sendSnapshot(snapshotMessage(a.id, b.id), first);

@@ -33,6 +33,15 @@ export const FAST: PeerTiming = {
   lingerMs: 100,
 };
 
+/** For tests in which nothing may be lost, however busy the machine is. */
+export const PATIENT: PeerTiming = {
+  ...FAST,
+  readMs: 10_000,
+  writeMs: 10_000,
+  snapshotStallMs: 10_000,
+  answerMs: 10_000,
+};
+
 /** Keeps what it is told. */
 export class RecordingHandler implements PeerHandler {
   readonly received: Message[] = [];
