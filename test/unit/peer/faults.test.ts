@@ -2,6 +2,8 @@
 import { createServer, connect as dial, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { MessageType } from '../../../src/gen/raftpb.ts';
+import { FrameBuffer } from '../../../src/peer/codec/frame-buffer.ts';
+import { MessageEncoder } from '../../../src/peer/codec/message-codec.ts';
 import { NameLookup } from '../../../src/peer/name-lookup.ts';
 import { newMessage } from '../../../src/raft/messages.ts';
 import { freePort } from '../../support/free-port.ts';
@@ -296,6 +298,26 @@ describe('members that must not talk', () => {
     expect(a.transport.activeSince(b.id)).toBeUndefined();
     expect(b.transport.activeSince(a.id)).toBeUndefined();
     expect(a.handler.removedCalls + b.handler.removedCalls).toBe(0);
+  });
+
+  test('a message for another member on a stream is dropped', async () => {
+    const out = new FrameBuffer(0);
+    const encoder = new MessageEncoder();
+    for (const to of [0xcn, 0xan]) encoder.encode(heartbeat(0xbn, to, Number(to)), out);
+    const frames = Buffer.from(out.finish());
+    const misled = await listener((socket) => {
+      socket.once('data', (request: Buffer) => {
+        if (!request.toString('latin1').includes('/raft/stream/message/')) return socket.destroy();
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        return socket.write(frames);
+      });
+    });
+    const a = await TestNode.start({ id: 0xan });
+    a.transport.addPeer(0xbn, [misled.url]);
+    await expectSoon(() => a.handler.received.length > 0);
+    expect(a.handler.received[0]).toEqual(heartbeat(0xbn, 0xan, 0xa));
+    expect(a.handler.received.every(({ to }) => to === 0xan)).toBe(true);
+    expect(a.metrics.get('receivedFailures', 'b')).toBeGreaterThan(0);
   });
 
   test('another member at the address of the expected one gets nothing', async () => {
