@@ -27,8 +27,9 @@ import { DEFAULT_WATCH_HUB_OPTIONS, WatchHub } from '../watch/watch-hub.ts';
 import { openMemberState, stampApplied, type AppliedState, type MemberState, type Platform } from './member-state.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 
-const FLUSH_BYTES = 16 * 1024 ** 2;
-const PENDING_BYTES_MAX = 128 * 1024 ** 2;
+/** What waits in memory decides how long garbage collections take: large enough for efficient commits, no larger. */
+const FLUSH_BYTES = 8 * 1024 ** 2;
+const PENDING_BYTES_MAX = 48 * 1024 ** 2;
 const LOG_MEMORY_BYTES_MAX = 64 * 1024 ** 2;
 const UNCOMMITTED_BYTES_MAX = 256 * 1024 ** 2;
 const MESSAGE_BYTES_MAX = 1024 ** 2;

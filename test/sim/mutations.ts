@@ -276,6 +276,7 @@ function backendMethods(backend: Backend): Backend {
 function viewMethods(view: BackendView): BackendView {
   return {
     get: (table, key) => view.get(table, key),
+    lend: (table, key, borrower) => view.lend(table, key, borrower),
     cursor: (table) => view.cursor(table),
     last: (table, before) => view.last(table, before),
     close: () => view.close(),
