@@ -121,7 +121,13 @@ export class Member {
     };
     this.#logKeeper = new LogKeeper(
       keeperOptions,
-      { raft: this.#raft, log: state.log, logger, confState: () => this.#confState },
+      {
+        raft: this.#raft,
+        log: state.log,
+        logger,
+        confState: () => this.#confState,
+        onLogError: (error) => parts.onFatal('failed to write the log', error),
+      },
       state.applied.index,
     );
     this.#leaseKeeper = new LeaseKeeper(this.core);
@@ -153,6 +159,7 @@ export class Member {
     this.#node.stop();
     await new Promise<void>((resolve) => this.flusher.flush(resolve));
     this.flusher.stop();
+    this.#logKeeper.stop();
     await new Promise<void>((resolve) => this.state.log.close(() => resolve()));
     this.state.buffer.close();
     this.state.backend.close();
