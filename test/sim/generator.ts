@@ -102,10 +102,13 @@ class Generator {
     if (which < 83) return this.#lease();
     if (which < 91) return this.#watch();
     if (which < 92) return { kind: 'cancelWatch', watch: this.#below(4) };
-    if (which < 94) return { kind: 'askProgress' };
+    if (which < 94) return { kind: this.#chance(0.7) ? 'askProgress' : 'hangUp' };
     if (which < 97) return this.#chance(0.5) ? { kind: 'hash' } : { kind: 'hash', back: this.#below(10) };
     if (which < 98) return { kind: this.#pick(['defragment', 'status'] as const) };
-    if (which < 99) return { kind: this.#pick(['snapshot', 'leases', 'status'] as const) };
+    if (which < 99) {
+      if (this.#chance(0.3)) return { kind: 'snapshot', giveUpMs: this.#below(30) };
+      return { kind: this.#pick(['snapshot', 'leases', 'status'] as const) };
+    }
     return { kind: 'disarm' };
   }
 
@@ -185,7 +188,7 @@ class Generator {
     const atMs = Math.round(this.#random.fraction() * horizonMs * 10) / 10;
     const downMs = this.#pick([1, 100, 700]);
     const forMs = this.#pick([10, 200, 1500]);
-    switch (this.#below(16)) {
+    switch (this.#below(17)) {
       case 0:
       case 1:
         return { atMs, kind: 'powerLoss', downMs };
@@ -208,6 +211,8 @@ class Generator {
         return { atMs, kind: 'clockJump', byMs: this.#pick([-3_600_000, -5000, 5000, 86_400_000]) };
       case 12:
         return { atMs, kind: 'slowCpu', forMs, costMs: this.#pick([1, 8]) };
+      case 14:
+        return { atMs, kind: 'pause', forMs: this.#pick([50, 1200, 6000]) };
       case 13:
         return { atMs, kind: 'stuckDisk', forMs: this.#pick([500, 3000, 9000]) };
       default:

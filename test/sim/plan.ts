@@ -75,9 +75,12 @@ export type Action =
   | WatchAction
   | { readonly kind: 'cancelWatch'; readonly watch: number }
   | { readonly kind: 'askProgress' }
+  /** The client's watch connection breaks; the server lives on. */
+  | { readonly kind: 'hangUp' }
   | { readonly kind: 'hash'; readonly back?: number }
   | { readonly kind: 'defragment' }
-  | { readonly kind: 'snapshot' }
+  /** The client goes away after `giveUpMs`. */
+  | { readonly kind: 'snapshot'; readonly giveUpMs?: number }
   | { readonly kind: 'status' }
   /** Compacts, defragments and clears the alarm, as an operator does when the space is used up. */
   | { readonly kind: 'disarm' };
@@ -153,6 +156,8 @@ export type Fault = FaultBase &
     | { readonly kind: 'commitError' }
     | { readonly kind: 'clockJump'; readonly byMs: number }
     | { readonly kind: 'slowCpu'; readonly forMs: number; readonly costMs: number }
+    /** The process stands still, and whatever it has to do comes late. */
+    | { readonly kind: 'pause'; readonly forMs: number }
     /** All watch streams stop reading. */
     | { readonly kind: 'slowWatcher'; readonly forMs: number }
   );

@@ -68,6 +68,20 @@ export function checkState(process: SimProcess, reference: ReferenceMember): voi
   if (index === reference.index) same('the alarms', alarms.list(0).length, reference.alarmCount);
 }
 
+/** Of a process that nobody asks anything: it holds on to nothing. */
+export function checkIdle(process: SimProcess): void {
+  const { state, core, jobs } = process.member as NonNullable<SimProcess['member']>;
+  const none = (what: string, count: number): void => {
+    require(count === 0, 'held on to', () => `${process.name} has ${count} ${what} left`);
+  };
+  none('proposals', core.parts.proposals.size);
+  none('jobs', jobs.running);
+  none('pinned snapshots', [...state.buffer.pins()].length);
+  none('entries to apply', core.parts.applyLoop.backlog);
+  const { files } = process.node.disk;
+  none('temporary files', files.list(state.databaseDir).filter((name) => name.endsWith('.tmp')).length);
+}
+
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('latin1');
 }

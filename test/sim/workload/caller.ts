@@ -56,12 +56,13 @@ export class Caller {
     };
   }
 
-  /** A call that is answered by a stream: `whole` puts the answer together once it has ended well. */
+  /** A call that is answered by a stream: `whole` puts the answer together once it has ended well. Gives up if told so. */
   gather(
     path: string,
     request: Uint8Array,
     part: (bytes: Uint8Array) => void,
     whole: () => Uint8Array,
+    giveUpMs?: number,
   ): Promise<Called> {
     const { world } = this;
     const window = this.window();
@@ -78,7 +79,14 @@ export class Caller {
         }
       };
       const client = { message: part, ended, broken: () => settle({ kind: 'unknown' }) };
-      if (world.network.openStream(world.node, path, client, request) === undefined) settle({ kind: 'refused' });
+      const stream = world.network.openStream(world.node, path, client, request);
+      if (stream === undefined) settle({ kind: 'refused' });
+      else if (giveUpMs !== undefined) {
+        world.scheduler.after(giveUpMs, `${this.name} gives up`, () => {
+          stream.cancel();
+          settle({ kind: 'unknown' });
+        });
+      }
     });
   }
 

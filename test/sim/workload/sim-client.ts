@@ -93,7 +93,7 @@ export class SimClient {
       case 'status':
         return this.upkeep.status();
       case 'snapshot':
-        return this.upkeep.snapshot();
+        return this.upkeep.snapshot(operation.giveUpMs);
       case 'disarm':
         return this.#disarm();
       default:
@@ -101,9 +101,10 @@ export class SimClient {
     }
   }
 
-  #watch(operation: Extract<Operation, { kind: 'watch' | 'cancelWatch' | 'askProgress' }>): void {
+  #watch(operation: Extract<Operation, { kind: 'watch' | 'cancelWatch' | 'askProgress' | 'hangUp' }>): void {
     if (operation.kind === 'watch') this.watches.watch(operation);
     else if (operation.kind === 'cancelWatch') this.watches.cancel(operation.watch);
+    else if (operation.kind === 'hangUp') this.watches.hangUp();
     else this.watches.askProgress();
   }
 

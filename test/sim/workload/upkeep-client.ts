@@ -58,13 +58,14 @@ export class UpkeepClient {
   }
 
   /** Takes a snapshot and looks whether it came whole. */
-  async snapshot(): Promise<void> {
+  async snapshot(giveUpMs: number | undefined): Promise<void> {
     const blobs: Uint8Array[] = [];
     const { outcome } = await this.#caller.gather(
       Snapshot.path,
       NOTHING,
       (bytes) => void blobs.push(decodeSnapshotResponse(bytes).blob),
       () => NOTHING,
+      giveUpMs,
     );
     if (outcome.kind === 'reply') this.#judgeSnapshot(blobs);
   }

@@ -70,6 +70,13 @@ export class WatchClient {
     this.#stream?.send(encodeWatchRequest({ progressRequest: {} }));
   }
 
+  /** Breaks the connection, and opens another. */
+  hangUp(): void {
+    if (this.#stream === undefined) return;
+    this.#stream.cancel();
+    this.#retry(this.#connection);
+  }
+
   setReading(reading: boolean): void {
     this.#reading = reading;
     this.#stream?.setReading(reading);
@@ -82,21 +89,14 @@ export class WatchClient {
   }
 
   #connect(): void {
-    const { world, name } = this.#caller;
+    const { world } = this.#caller;
     const connection = ++this.#connection;
-    const again = (): void => {
-      if (connection !== this.#connection) return;
-      this.#stream = undefined;
-      world.scheduler.after(RETRY_MS, `${name} connects`, () => {
-        if (connection === this.#connection) this.#connect();
-      });
-    };
     this.#stream = world.network.openStream(world.node, WatchService.methods.Watch.path, {
       message: (bytes) => this.#message(decodeWatchResponse(bytes)),
       ended: (error) => this.#ended(error),
-      broken: again,
+      broken: () => this.#retry(connection),
     });
-    if (this.#stream === undefined) return again();
+    if (this.#stream === undefined) return this.#retry(connection);
     this.#stream.setReading(this.#reading);
     this.#creating = [];
     this.#gone.clear();
@@ -107,6 +107,15 @@ export class WatchClient {
       if (watch.watched !== undefined && connection > 1) world.marks.hit('watchResumed');
       this.#create(watch);
     }
+  }
+
+  #retry(connection: number): void {
+    if (connection !== this.#connection) return;
+    const { world, name } = this.#caller;
+    this.#stream = undefined;
+    world.scheduler.after(RETRY_MS, `${name} connects`, () => {
+      if (connection === this.#connection && this.#stream === undefined) this.#connect();
+    });
   }
 
   #create(watch: Watch): void {

@@ -57,6 +57,10 @@ function inflict(world: SimWorld, node: SimNode, clients: readonly SimClient[], 
       return during(fault.forMs, () => {
         time.lookCostMs = world.plan.knobs.lookCostMs;
       });
+    case 'pause':
+      // With one member everybody may stand still.
+      marks.hit('pause');
+      return world.scheduler.spend(fault.forMs);
     case 'slowWatcher':
       marks.hit('slowWatcher');
       for (const { watches } of clients) watches.setReading(false);

@@ -16,6 +16,7 @@ export const MARKS = [
   'clockForward',
   'clockBack',
   'slowCpu',
+  'pause',
   'slowWatcher',
   'tornTail',
   'replayed',

@@ -1,6 +1,6 @@
 /** What a run goes through: work amid faults, then quiet, in which everything has to come right, then one more restart. */
 import { isLinearizable } from '../checks/linearizable.ts';
-import { checkState } from '../checks/process-state.ts';
+import { checkIdle, checkState } from '../checks/process-state.ts';
 import { type Shared, SimClient } from '../workload/sim-client.ts';
 import { heal, scheduleFaults } from './faults.ts';
 import type { SimWorld } from './sim-world.ts';
@@ -114,6 +114,7 @@ export class Scenario {
     const process = this.#world.node.serving;
     require(process !== undefined, 'does not serve', () => 'died without a fault');
     checkState(process, this.#world.log.reference);
+    checkIdle(process);
   }
 
   async #restart(): Promise<void> {
