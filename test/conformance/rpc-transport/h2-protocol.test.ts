@@ -401,7 +401,7 @@ describe('h2 transport, frame by frame', () => {
     });
 
     it('keeps a client that answers, or sends anything', async () => {
-      await restart({ keepaliveIntervalMs: 100, keepaliveTimeoutMs: 600, keepaliveMinTimeMs: 0 });
+      await restart({ keepaliveIntervalMs: 100, keepaliveTimeoutMs: 300, keepaliveMinTimeMs: 0 });
       const client = await connect();
       for (let i = 0; i < 4; i++) {
         const ping = await client.find(isPing);
