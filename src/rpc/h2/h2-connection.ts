@@ -89,7 +89,7 @@ export class H2Connection implements FrameSink, StreamOwner {
   #isClosed = false;
   #nowMs: number;
   #cancelTimer: () => void;
-  #isPingOut = false;
+  #pingSentMs: number | undefined;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket;
@@ -496,14 +496,17 @@ export class H2Connection implements FrameSink, StreamOwner {
 
   #keepalive(): void {
     const { clock, keepaliveIntervalMs, keepaliveTimeoutMs } = this.#owner.options;
-    const silentMs = clock.monotonicMs() - this.#nowMs;
-    if (silentMs < keepaliveIntervalMs) {
-      this.#isPingOut = false;
-      this.#armKeepalive(keepaliveIntervalMs - silentMs);
-    } else if (this.#isPingOut) {
+    const nowMs = clock.monotonicMs();
+    // The timeout may be longer than the interval: what counts is whether anything came since the ping.
+    const hasAnswered = this.#pingSentMs !== undefined && this.#nowMs > this.#pingSentMs;
+    const silentMs = nowMs - this.#nowMs;
+    if (hasAnswered || silentMs < keepaliveIntervalMs) {
+      this.#pingSentMs = undefined;
+      this.#armKeepalive(Math.max(keepaliveIntervalMs - silentMs, 0));
+    } else if (this.#pingSentMs !== undefined) {
       this.destroy();
     } else {
-      this.#isPingOut = true;
+      this.#pingSentMs = nowMs;
       this.writer.raw(FrameType.Ping, 0, Buffer.alloc(8));
       this.queued();
       this.#armKeepalive(keepaliveTimeoutMs);
