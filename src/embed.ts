@@ -6,6 +6,7 @@ import { Listeners } from './embed/listeners.ts';
 import { Member } from './embed/member.ts';
 import type { Platform } from './embed/member-state.ts';
 import { collectServerMetrics } from './embed/metrics.ts';
+import { httpPeerNetwork } from './embed/peer-network.ts';
 import { createEtcdMetrics } from './observability/etcd-metrics.ts';
 import type { RootLogger } from './observability/logger.ts';
 import { MetricRegistry } from './observability/metric-registry.ts';
@@ -31,6 +32,8 @@ export interface StartParts {
   readonly logger: RootLogger;
   /** Called at most once; the server can only be ended then. */
   readonly onFatal: (what: string, error: Error) => void;
+  /** This member was removed from the cluster, and the others know: the server has nothing left to do. */
+  readonly onRemoved?: (() => void) | undefined;
   /** Both speak the same gRPC; our own framing (`h2`, the default) takes a fraction of the time per call. */
   readonly transport?: TransportName | undefined;
 }
@@ -45,7 +48,9 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
   const listenerLogger = logger.child('rpc/client-listener.ts');
   const listeners = await Listeners.bind(config, listenerLogger);
   const platform = nodePlatform();
-  const member = await Member.open({ config, platform, clock, logger, metrics, onFatal });
+  const network = httpPeerNetwork(config, { clock, logger, metrics });
+  const { onRemoved } = parts;
+  const member = await Member.open({ config, platform, network, clock, logger, metrics, onFatal, onRemoved });
   const { files } = platform;
   const transport = parts.transport ?? 'h2';
   const frontEnd = new FrontEnd({ config, member, files, clock, logger, registry, metrics, transport, onFatal });
@@ -64,6 +69,7 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
     member,
     clientPorts: listeners.clientPorts,
     stop: async () => {
+      await member.handOver();
       listeners.close();
       await frontEnd.stop(STOP_GRACE_MS);
       await member.stop();

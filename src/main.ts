@@ -45,7 +45,10 @@ async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Pr
     onFatal('unhandled rejection', reason instanceof Error ? reason : new Error(String(reason)));
   });
   try {
-    const server = await startServer(config, { logger, onFatal, transport: transportName() });
+    const onRemoved = (): void => {
+      onFatal('the member has been permanently removed from the cluster', new Error('removed'));
+    };
+    const server = await startServer(config, { logger, onFatal, onRemoved, transport: transportName() });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
         logger.info('received signal; shutting down', { signal });

@@ -1,5 +1,4 @@
 /** What clients talk to: the gRPC services and the HTTP endpoints of a member. */
-import { createHash } from 'node:crypto';
 import { AssertionError } from '../base/assert.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
@@ -24,9 +23,7 @@ import { registerLease } from '../rpc/services/lease-service.ts';
 import { registerMaintenance } from '../rpc/services/maintenance-service.ts';
 import { registerWatch } from '../rpc/services/watch-service.ts';
 import type { RpcTransport } from '../rpc/transport-options.ts';
-import { ClusterApi } from '../server/cluster-api.ts';
 import { KvApi } from '../server/kv-api.ts';
-import { LeaseApi } from '../server/lease-api.ts';
 import { MaintenanceApi } from '../server/maintenance-api.ts';
 import { DatabaseSnapshots } from '../storage/bbolt/database-snapshots.ts';
 import { ServerHealth } from './health.ts';
@@ -130,8 +127,8 @@ function registerServices(parts: FrontEndParts, kv: KvApi, health: HealthStatus)
   const services = new ServiceRegistry();
   registerKv(services, core, kv);
   registerWatch(services, member.hub);
-  registerLease(services, core, new LeaseApi(core));
-  registerCluster(services, new ClusterApi(core, sha1));
+  registerLease(services, core, member.leaseApi);
+  registerCluster(services, member.clusterApi);
   const snapshots = new DatabaseSnapshots({
     files,
     dir: state.databaseDir,
@@ -144,8 +141,4 @@ function registerServices(parts: FrontEndParts, kv: KvApi, health: HealthStatus)
   registerMaintenance(services, core, maintenance, snapshots);
   health.register(services);
   return services;
-}
-
-function sha1(bytes: Uint8Array): Uint8Array {
-  return createHash('sha1').update(bytes).digest();
 }

@@ -1,10 +1,9 @@
 /** What a member has on disk, opened: the log, the database, and the state machines read from it. */
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { Alarms } from '../apply/alarms.ts';
 import { getUint64BE, putUint64BE } from '../base/bytes.ts';
 import { utf8Encode } from '../base/utf8.ts';
-import type { ConfState, Entry, HardState } from '../gen/raftpb.ts';
+import type { ConfState } from '../gen/raftpb.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { leaseTableKey } from '../lease/lease-table.ts';
 import { Cluster } from '../membership/cluster.ts';
@@ -14,12 +13,12 @@ import { WriteBuffer } from '../mvcc/write-buffer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import type { Logger } from '../ports/logger.ts';
-import { bootstrap } from '../server/bootstrap.ts';
-import type { DurableLog } from '../server/durable-log.ts';
 import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
-import { createWal, openWal, walExists } from '../storage/wal/open.ts';
+import type { PeerNetwork } from '../server/peer-transport.ts';
+import { walExists } from '../storage/wal/open.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
+import { beginLog, reopenLog, type OpenedLog } from './open-log.ts';
 
 const DIR_MODE = 0o700;
 const CONSISTENT_INDEX = utf8Encode('consistent_index');
@@ -40,9 +39,7 @@ export interface AppliedState {
   readonly confState: ConfState;
 }
 
-export interface MemberState {
-  readonly memberId: bigint;
-  readonly clusterId: bigint;
+export interface MemberState extends OpenedLog {
   readonly unlock: () => void;
   readonly backend: Backend;
   readonly buffer: WriteBuffer;
@@ -50,10 +47,6 @@ export interface MemberState {
   readonly lessor: Lessor;
   readonly alarms: Alarms;
   readonly cluster: Cluster;
-  readonly log: DurableLog;
-  readonly hardState: HardState;
-  /** Entries after `applied.index`. */
-  readonly entries: readonly Entry[];
   readonly applied: AppliedState;
   /** Where a temporary copy of the database may be put. */
   readonly databaseDir: string;
@@ -75,6 +68,7 @@ export interface StateParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly walMetrics: WalMetrics;
+  readonly network: PeerNetwork;
 }
 
 /** Opens the data directory, or makes it. Throws an Error with one clear line when it cannot be used. */
@@ -93,7 +87,7 @@ export async function openMemberState(parts: StateParts): Promise<MemberState> {
 }
 
 async function openLocked(parts: StateParts, databaseDir: string, unlock: () => void): Promise<MemberState> {
-  const { config, platform, clock, logger, walMetrics } = parts;
+  const { config, platform, clock, logger, walMetrics, network } = parts;
   const walOptions: WalOptions = {
     ...platform.wal,
     fs: platform.files,
@@ -107,7 +101,9 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
   const buffer = new WriteBuffer(backend);
   const store = new MvccStore(buffer);
   const applied = readApplied(buffer);
-  const opened = walExists(walOptions) ? reopenLog(walOptions, applied) : await beginLog(walOptions, config, applied);
+  const opened = walExists(walOptions)
+    ? reopenLog(walOptions, applied.index, config.snapshotCatchupEntries)
+    : await beginLog(walOptions, config, applied.index, network);
   const lessor = new Lessor(
     {
       ttlSecondsMin: ttlSecondsMin(config.electionMs),
@@ -133,49 +129,6 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     rows: (table) => rows(buffer, table),
   });
   return { ...opened, unlock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
-}
-
-interface OpenedLog {
-  readonly memberId: bigint;
-  readonly clusterId: bigint;
-  readonly log: DurableLog;
-  readonly hardState: HardState;
-  readonly entries: readonly Entry[];
-}
-
-/** A restart: the flags about the initial cluster do not matter any more. */
-function reopenLog(options: WalOptions, applied: AppliedState): OpenedLog {
-  const { wal, log } = openWal(options, applied.index);
-  const { nodeID, clusterID } = log.metadata;
-  const lastIndex = log.entries.at(-1)?.index ?? log.start.index;
-  if (log.start.index > applied.index || lastIndex < applied.index) {
-    throw new Error(
-      `the WAL in ${options.dir} does not fit the database: it holds entries ${log.start.index + 1} to ${lastIndex}, ` +
-        `the database is at ${applied.index}`,
-    );
-  }
-  const hardState = { ...log.hardState, commit: Math.max(log.hardState.commit, applied.index) };
-  return { memberId: nodeID, clusterId: clusterID, log: wal, hardState, entries: log.entries };
-}
-
-/** A new member of a new cluster. */
-async function beginLog(walOptions: WalOptions, config: ServerConfig, applied: AppliedState): Promise<OpenedLog> {
-  if (applied.index > 0)
-    throw new Error(`the database in ${config.dataDir} is there, but its WAL in ${walOptions.dir} is not`);
-
-  const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
-  const first = bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
-  const wal = createWal(walOptions, { nodeID: first.self.id, clusterID: first.clusterId });
-  await new Promise<void>((resolve, reject) => {
-    wal.append(first.hardState, first.entries, true, (error) => (error === undefined ? resolve() : reject(error)));
-  });
-  return {
-    memberId: first.self.id,
-    clusterId: first.clusterId,
-    log: wal,
-    hardState: first.hardState,
-    entries: first.entries,
-  };
 }
 
 function readApplied(reader: Reader): AppliedState {

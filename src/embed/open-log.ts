@@ -1,0 +1,158 @@
+/** The log of a member: opened again, or begun by founding a cluster or by joining one. */
+import { createHash } from 'node:crypto';
+import type { ServerConfig } from '../config/server-config.ts';
+import type { Entry, HardState } from '../gen/raftpb.ts';
+import type { Member as ClusterMember } from '../membership/member.ts';
+import type { LogPosition } from '../raft/types.ts';
+import { bootstrap, type InitialMember } from '../server/bootstrap.ts';
+import type { DurableLog } from '../server/durable-log.ts';
+import type { PeerCalls, PeerMembers, PeerNetwork } from '../server/peer-transport.ts';
+import { createWal, openWal } from '../storage/wal/open.ts';
+import { listSegments } from '../storage/wal/recovery.ts';
+import type { WalOptions } from '../storage/wal/wal-options.ts';
+
+export interface OpenedLog {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly log: DurableLog;
+  readonly hardState: HardState;
+  /** Where `entries` begin: not after what the database holds. */
+  readonly logStart: LogPosition;
+  readonly entries: readonly Entry[];
+  /** Where other members are that the database here may know nothing of yet. */
+  readonly contacts: readonly ClusterMember[];
+}
+
+/** A restart: the flags about the initial cluster do not matter any more. */
+export function reopenLog(options: WalOptions, appliedIndex: number, catchupEntries: number): OpenedLog {
+  const { fs, dir } = options;
+  // Followers may need what this member has applied long ago.
+  const oldest = listSegments(fs, dir)[0]?.index ?? 0;
+  const from = Math.min(appliedIndex, Math.max(oldest, appliedIndex - catchupEntries));
+  const { wal, log } = openWal(options, from);
+  const { nodeID, clusterID } = log.metadata;
+  const lastIndex = log.entries.at(-1)?.index ?? log.start.index;
+  if (log.start.index > appliedIndex || lastIndex < appliedIndex) {
+    throw new Error(
+      `the WAL in ${dir} does not fit the database: it holds entries ${log.start.index + 1} to ${lastIndex}, ` +
+        `the database is at ${appliedIndex}`,
+    );
+  }
+  const hardState = { ...log.hardState, commit: Math.max(log.hardState.commit, appliedIndex) };
+  const opened = { memberId: nodeID, clusterId: clusterID, log: wal, hardState, contacts: [] };
+  const { index, term } = log.start;
+  if (index === 0 || term !== undefined) {
+    return { ...opened, logStart: { index, term: term ?? 0 }, entries: log.entries };
+  }
+  // The first entry gives the term of the position behind it, and takes the start's place.
+  const [first, ...entries] = log.entries;
+  if (first === undefined || first.index > appliedIndex) {
+    throw new Error(`the WAL in ${dir} does not tell the term of entry ${index}, which the database ends at`);
+  }
+  return { ...opened, logStart: { index: first.index, term: first.term }, entries };
+}
+
+/** A member that has no log yet. Rejects with an Error of one clear line. */
+export async function beginLog(
+  options: WalOptions,
+  config: ServerConfig,
+  appliedIndex: number,
+  network: PeerNetwork,
+): Promise<OpenedLog> {
+  if (appliedIndex > 0)
+    throw new Error(`the database in ${config.dataDir} is there, but its WAL in ${options.dir} is not`);
+  const calls = network.calls(undefined);
+  try {
+    return config.initialClusterState === 'existing'
+      ? await joinCluster(options, config, calls)
+      : await foundCluster(options, config, calls);
+  } finally {
+    calls.close();
+  }
+}
+
+async function foundCluster(options: WalOptions, config: ServerConfig, calls: PeerCalls): Promise<OpenedLog> {
+  const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
+  const first = bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
+  await refuseSecondFounding(config, calls, first.self);
+  const log = createWal(options, { nodeID: first.self.id, clusterID: first.clusterId });
+  await new Promise<void>((resolve, reject) => {
+    log.append(first.hardState, first.entries, true, (error) => (error === undefined ? resolve() : reject(error)));
+  });
+  return {
+    memberId: first.self.id,
+    clusterId: first.clusterId,
+    log,
+    hardState: first.hardState,
+    logStart: { index: 0, term: 0 },
+    entries: first.entries,
+    contacts: first.members,
+  };
+}
+
+/** A founder that lost its data would forget its votes: what it acknowledged before could be lost with it. */
+async function refuseSecondFounding(config: ServerConfig, calls: PeerCalls, self: ClusterMember): Promise<void> {
+  const others = urlsOfOthers(config);
+  if (others.length === 0) return;
+  let running: PeerMembers;
+  try {
+    running = await calls.members(others);
+  } catch {
+    return;
+  }
+  const known = running.members.find(({ id }) => id === self.id);
+  if (known !== undefined && known.clientURLs.length > 0) {
+    throw new Error(`member ${self.id.toString(16)} has already been bootstrapped`);
+  }
+}
+
+/** The cluster knows this member already: by its peer URLs. The log comes from the leader. */
+async function joinCluster(options: WalOptions, config: ServerConfig, calls: PeerCalls): Promise<OpenedLog> {
+  const others = urlsOfOthers(config);
+  if (others.length === 0) throw new Error('--initial-cluster-state=existing: --initial-cluster names no other member');
+  const { clusterId, members } = await calls.members(others).catch((error: unknown) => {
+    throw new Error(
+      `cannot fetch cluster info from peer urls: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  });
+  const self = matchMembers(config.initialCluster, members, config.name);
+  const log = createWal(options, { nodeID: self.id, clusterID: clusterId });
+  return {
+    memberId: self.id,
+    clusterId,
+    log,
+    hardState: { term: 0, vote: 0n, commit: 0 },
+    logStart: { index: 0, term: 0 },
+    entries: [],
+    contacts: members,
+  };
+}
+
+/** This member among those of the cluster. Throws if --initial-cluster says anything but what the cluster says. */
+function matchMembers(
+  initial: readonly InitialMember[],
+  members: readonly ClusterMember[],
+  name: string,
+): ClusterMember {
+  if (initial.length !== members.length) {
+    throw new Error(
+      `error validating peerURLs: member count is unequal: --initial-cluster has ${initial.length}, ` +
+        `the cluster ${members.length}`,
+    );
+  }
+  let self: ClusterMember | undefined;
+  for (const { name: initialName, peerURLs } of initial) {
+    const wanted = [...peerURLs].sort().join();
+    const found = members.find((member) => [...member.peerURLs].sort().join() === wanted);
+    if (found === undefined) {
+      throw new Error(`error validating peerURLs: no member of the cluster has the URLs of ${initialName}: ${wanted}`);
+    }
+    if (initialName === name) self = found;
+  }
+  if (self === undefined) throw new Error(`member ${name} is not in the initial cluster`);
+  return self;
+}
+
+function urlsOfOthers({ initialCluster, name }: ServerConfig): string[] {
+  return initialCluster.filter((member) => member.name !== name).flatMap(({ peerURLs }) => [...peerURLs]);
+}
