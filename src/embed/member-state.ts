@@ -15,10 +15,9 @@ import type { FileSystem } from '../ports/file-system.ts';
 import type { Logger } from '../ports/logger.ts';
 import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
 import type { PeerNetwork } from '../server/peer-transport.ts';
-import { walExists } from '../storage/wal/open.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
-import { beginLog, reopenLog, type OpenedLog } from './open-log.ts';
+import { openLog, type OpenedLog } from './open-log.ts';
 
 const DIR_MODE = 0o700;
 const CONSISTENT_INDEX = utf8Encode('consistent_index');
@@ -101,9 +100,7 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
   const buffer = new WriteBuffer(backend);
   const store = new MvccStore(buffer);
   const applied = readApplied(buffer);
-  const opened = walExists(walOptions)
-    ? reopenLog(walOptions, applied.index, config.snapshotCatchupEntries)
-    : await beginLog(walOptions, config, applied.index, network);
+  const opened = await openLog(walOptions, config, applied.index, network);
   const lessor = new Lessor(
     {
       ttlSecondsMin: ttlSecondsMin(config.electionMs),

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Applier, type ApplyResult } from '../apply/applier.ts';
 import type { Command } from '../apply/command.ts';
-import { EtcdError } from '../base/etcd-error.ts';
+import { EtcdError, etcdError } from '../base/etcd-error.ts';
 import { SeededRandom } from '../base/random.ts';
 import { EntryType, decodeConfChange, type Entry, type Message } from '../gen/raftpb.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
@@ -43,14 +43,16 @@ import { ETCD_COMPAT_VERSION } from '../config/version.ts';
 import { Membership } from './membership.ts';
 import { ProposalTimeouts } from './proposal-timeouts.ts';
 
-const FLUSH_BYTES = 16 * 1024 ** 2;
-const PENDING_BYTES_MAX = 128 * 1024 ** 2;
+/** What waits in memory decides how long garbage collections take: large enough for efficient commits, no larger. */
+const FLUSH_BYTES = 8 * 1024 ** 2;
+const PENDING_BYTES_MAX = 48 * 1024 ** 2;
 const LOG_MEMORY_BYTES_MAX = 64 * 1024 ** 2;
 const UNCOMMITTED_BYTES_MAX = 256 * 1024 ** 2;
 const MESSAGE_BYTES_MAX = 1024 ** 2;
 const INFLIGHT_MESSAGES_MAX = 512;
 /** Twice what the transport calls drained: a stream that was full must be able to notice that it is not any more. */
 const STREAM_BACKLOG_BYTES_MIN = 256 * 1024;
+const PUBLISH_RETRY_MS = 100;
 
 export interface MemberParts {
   readonly config: ServerConfig;
@@ -467,26 +469,31 @@ export class Member {
     return new WatchHub(new WatchSource(store), headers, hubOptions, () => this.#watchDriver.wake());
   }
 
-  /** What this member is called and where clients reach it, once it is in the log. Tries until it succeeds. */
+  /** Publishes, however often it takes: a leader or a disk that is slow just now is no reason to give up. */
   async #publish(): Promise<void> {
-    const { config, logger } = this.#parts;
-    const { cluster, memberId } = this.state;
-    const { name } = config;
-    const clientUrls = config.advertiseClientUrls.map(({ text }) => text);
-    while (!this.#isStopped) {
+    const { clock, logger } = this.#parts;
+    for (;;) {
       try {
-        // What is known before may be old.
-        await this.#node.linearizable();
-        const self = cluster.member(memberId);
-        if (self?.name === name && self.clientURLs.join() === clientUrls.join()) return;
-        const request = { memberID: memberId, memberAttributes: { name, clientUrls } };
-        await this.core.proposeInternal({ clusterMemberAttrSet: request }, { kind: 'memberAttrSet', request });
-        return;
+        return await this.#publishOnce();
       } catch (error) {
-        if (!(error instanceof EtcdError)) throw error;
-        if (!this.#isStopped) logger.warn('failed to publish this member; trying again', { error: error.message });
+        if (!(error instanceof EtcdError) || error.message === etcdError('Stopped').message) throw error;
+        logger.warn('failed to publish this member, will try again', { error: error.message });
+        await new Promise<void>((resolve) => void clock.after(PUBLISH_RETRY_MS, resolve));
       }
     }
+  }
+
+  /** What this member is called and where clients reach it, once it is in the log. */
+  async #publishOnce(): Promise<void> {
+    // What is known before may be old.
+    await this.core.linearizable();
+    const { cluster, memberId } = this.state;
+    const { name, advertiseClientUrls } = this.#parts.config;
+    const clientUrls = advertiseClientUrls.map(({ text }) => text);
+    const self = cluster.member(memberId);
+    if (self?.name === name && self.clientURLs.join() === clientUrls.join()) return;
+    const request = { memberID: memberId, memberAttributes: { name, clientUrls } };
+    await this.core.proposeInternal({ clusterMemberAttrSet: request }, { kind: 'memberAttrSet', request });
   }
 
   /** Before clients ask. Where others have to be asked, it may take longer and goes on by itself. */

@@ -4,10 +4,10 @@ import type { ServerConfig } from '../config/server-config.ts';
 import type { Entry, HardState } from '../gen/raftpb.ts';
 import type { Member as ClusterMember } from '../membership/member.ts';
 import type { LogPosition } from '../raft/types.ts';
-import { bootstrap, type InitialMember } from '../server/bootstrap.ts';
+import { bootstrap, type Bootstrap, type InitialMember } from '../server/bootstrap.ts';
 import type { DurableLog } from '../server/durable-log.ts';
 import type { PeerCalls, PeerMembers, PeerNetwork } from '../server/peer-transport.ts';
-import { createWal, openWal } from '../storage/wal/open.ts';
+import { createWal, openWal, walExists } from '../storage/wal/open.ts';
 import { listSegments } from '../storage/wal/recovery.ts';
 import type { WalOptions } from '../storage/wal/wal-options.ts';
 
@@ -23,8 +23,28 @@ export interface OpenedLog {
   readonly contacts: readonly ClusterMember[];
 }
 
+/** Rejects with an Error of one clear line where the log cannot be used. */
+export async function openLog(
+  options: WalOptions,
+  config: ServerConfig,
+  appliedIndex: number,
+  network: PeerNetwork,
+): Promise<OpenedLog> {
+  if (!walExists(options)) return beginLog(options, config, appliedIndex, network);
+  const opened = reopenLog(options, appliedIndex, config.snapshotCatchupEntries);
+  const { log, hardState, entries } = opened;
+  // The process before died when it had made the log, and not yet written what a cluster begins with.
+  const isBlank = appliedIndex === 0 && entries.length === 0 && hardState.term === 0;
+  if (!isBlank || config.initialClusterState !== 'new') return opened;
+  const first = bootstrapOf(config);
+  if (first.self.id !== opened.memberId || first.clusterId !== opened.clusterId) {
+    throw new Error(`the WAL in ${options.dir} was begun with other flags, and never used: remove it`);
+  }
+  return writeFirst(log, first);
+}
+
 /** A restart: the flags about the initial cluster do not matter any more. */
-export function reopenLog(options: WalOptions, appliedIndex: number, catchupEntries: number): OpenedLog {
+function reopenLog(options: WalOptions, appliedIndex: number, catchupEntries: number): OpenedLog {
   const { fs, dir } = options;
   // Followers may need what this member has applied long ago.
   const oldest = listSegments(fs, dir)[0]?.index ?? 0;
@@ -52,8 +72,8 @@ export function reopenLog(options: WalOptions, appliedIndex: number, catchupEntr
   return { ...opened, logStart: { index: first.index, term: first.term }, entries };
 }
 
-/** A member that has no log yet. Rejects with an Error of one clear line. */
-export async function beginLog(
+/** A member that has no log yet. */
+async function beginLog(
   options: WalOptions,
   config: ServerConfig,
   appliedIndex: number,
@@ -72,22 +92,23 @@ export async function beginLog(
 }
 
 async function foundCluster(options: WalOptions, config: ServerConfig, calls: PeerCalls): Promise<OpenedLog> {
-  const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
-  const first = bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
+  const first = bootstrapOf(config);
   await refuseSecondFounding(config, calls, first.self);
-  const log = createWal(options, { nodeID: first.self.id, clusterID: first.clusterId });
+  return writeFirst(createWal(options, { nodeID: first.self.id, clusterID: first.clusterId }), first);
+}
+
+function bootstrapOf(config: ServerConfig): Bootstrap {
+  const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
+  return bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
+}
+
+async function writeFirst(log: DurableLog, first: Bootstrap): Promise<OpenedLog> {
+  const { self, clusterId, hardState, entries, members } = first;
   await new Promise<void>((resolve, reject) => {
-    log.append(first.hardState, first.entries, true, (error) => (error === undefined ? resolve() : reject(error)));
+    log.append(hardState, entries, true, (error) => (error === undefined ? resolve() : reject(error)));
   });
-  return {
-    memberId: first.self.id,
-    clusterId: first.clusterId,
-    log,
-    hardState: first.hardState,
-    logStart: { index: 0, term: 0 },
-    entries: first.entries,
-    contacts: first.members,
-  };
+  const logStart = { index: 0, term: 0 };
+  return { memberId: self.id, clusterId, log, hardState, logStart, entries, contacts: members };
 }
 
 /** A founder that lost its data would forget its votes: what it acknowledged before could be lost with it. */

@@ -38,7 +38,7 @@ export class Cluster {
   constructor(tables: ClusterTables) {
     this.#tables = tables;
     for (const { value } of tables.rows('members')) {
-      const member = decodeMember(value);
+      const { isPromote: _, ...member } = decodeMember(value);
       this.#members.set(member.id, member);
     }
     for (const { key } of tables.rows('membersRemoved')) this.#removed.add(BigInt(`0x${decodeText(key)}`));

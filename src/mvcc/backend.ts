@@ -41,8 +41,15 @@ export interface Cursor {
 }
 
 /** Point reads and scans of the tables. */
+/** Gets a value without owning it: `bytes` from `start` to `end` are valid during the call only. */
+export interface Borrower {
+  take(bytes: Uint8Array, start: number, end: number): void;
+}
+
 export interface Reader {
   get(table: Table, key: Uint8Array): Uint8Array | undefined;
+  /** As get, for values that are only copied somewhere else; false when there is no such row. */
+  lend(table: Table, key: Uint8Array, borrower: Borrower): boolean;
   cursor(table: Table): Cursor;
   /** The last row with key < `before` (undefined: the last row of the table). */
   last(table: Table, before?: Uint8Array): { key: Uint8Array; value: Uint8Array } | undefined;

@@ -2,7 +2,7 @@
 import { assert } from '../base/assert.ts';
 import { compareBytes } from '../base/bytes.ts';
 import { SortedMap, type SortedMapCursor } from '../base/sorted-map.ts';
-import type { Cursor, Reader, Table } from './backend.ts';
+import type { Borrower, Cursor, Reader, Table } from './backend.ts';
 
 /** Stands for a deleted row; told from an empty value by identity. */
 export const DELETED: Uint8Array = new Uint8Array(0);
@@ -114,6 +114,17 @@ export class LayeredReader implements ScanReader {
       if (value !== undefined) return value === DELETED ? undefined : value;
     }
     return this.#base.get(table, key);
+  }
+
+  lend(table: Table, key: Uint8Array, borrower: Borrower): boolean {
+    for (const layer of this.layers) {
+      const value = layer.tables.get(table)?.get(key);
+      if (value === undefined) continue;
+      if (value === DELETED) return false;
+      borrower.take(value, 0, value.length);
+      return true;
+    }
+    return this.#base.lend(table, key, borrower);
   }
 
   cursor(table: Table): ScanCursor {

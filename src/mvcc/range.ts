@@ -3,7 +3,7 @@ import { assert, must, unreachable } from '../base/assert.ts';
 import { EMPTY, compareBytes, successor } from '../base/bytes.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import type { Job } from '../ports/job.ts';
-import type { Reader } from './backend.ts';
+import type { Borrower, Reader } from './backend.ts';
 import { type KeyVersion, decodePointer } from './key-index.ts';
 import { encodeKeyValue, valueOf } from './key-value.ts';
 import { DEAD, END, type LiveScan, liveScan, scanEnd } from './live-scan.ts';
@@ -74,6 +74,11 @@ export function fetchKeyValue(reader: Reader, version: KeyVersion): Uint8Array {
   return kv;
 }
 
+function lendKeyValue(reader: Reader, version: KeyVersion, borrower: Borrower): void {
+  const found = reader.lend('rev', encodeRevision(version.main, version.sub), borrower);
+  assert(found, 'indexed version has no row', { main: version.main, sub: version.sub });
+}
+
 /** Range within the call. */
 export function rangeNow(source: RangeSource, query: RangeQuery): RangeResult {
   if (query.rangeEnd.length === 0 && !hasFilters(query)) {
@@ -104,6 +109,19 @@ interface Selected {
   kv: Uint8Array | undefined;
 }
 
+/** Keys found before their values are fetched: each change between the two costs a look-up of the scan's place. */
+const BURST_KEYS = 64;
+
+export interface RangeOptions {
+  /** Without, `count` is only what was walked until the limit was reached. Default: true. */
+  readonly countRest?: boolean;
+  /**
+   * Gets the KeyValues of a range in key order, one by one, in place of the result; values are then never objects of their
+   * own. Ranges in another order put them into the result all the same.
+   */
+  readonly borrower?: Borrower | undefined;
+}
+
 /**
  * Range in slices. What it reads is fixed by its first step: when that does not finish it, the job pins the state, so that
  * later steps see no later write.
@@ -129,15 +147,23 @@ export class RangeJob implements Job<RangeResult> {
   /** The count of the whole range, where it was asked for when the state was pinned. */
   #fullCount: number | undefined;
   readonly #countRest: boolean;
+  /** The answer has the order of the scan: what is found is fetched as the scan goes, and not kept. */
+  readonly #isPlain: boolean;
+  readonly #borrower: Borrower | undefined;
+  /** Found by a plain scan, and not fetched yet. */
+  readonly #burst: { readonly key: Uint8Array; readonly version: KeyVersion }[] = [];
+  /** How many keys have passed. */
+  #chosen = 0;
   #more = false;
   readonly #kvs: Uint8Array[] = [];
 
-  /** Without `countRest`, `count` is only what was walked until the limit was reached. */
-  constructor(source: RangeSource, query: RangeQuery, { countRest } = { countRest: true }) {
+  constructor(source: RangeSource, query: RangeQuery, options: RangeOptions = {}) {
     this.#source = source;
     this.#query = query;
     this.#order = orderOf(query);
-    this.#countRest = countRest;
+    this.#countRest = options.countRest ?? true;
+    this.#isPlain = this.#order.compare === undefined && !this.#order.reverse;
+    this.#borrower = options.borrower;
   }
 
   step(units: number): boolean {
@@ -221,10 +247,10 @@ export class RangeJob implements Job<RangeResult> {
       }
       if (step === DEAD) continue;
       this.#count++;
-      if (countOnly || this.#selected.length >= selectMax) continue;
+      if (countOnly || this.#chosen >= selectMax) continue;
       const version = scan.version();
-      if (passes(this.#query, version)) this.#selected.push({ key: scan.key, version, kv: undefined });
-      if (this.#selected.length < selectMax) continue;
+      if (passes(this.#query, version)) this.#choose(scan.key, version);
+      if (this.#chosen < selectMax) continue;
       if (this.#countRest) {
         if (this.#snapshot === undefined) this.#fullCount = this.#countWith(scan);
         if (this.#fullCount === undefined) continue;
@@ -236,9 +262,44 @@ export class RangeJob implements Job<RangeResult> {
     return units;
   }
 
+  #choose(key: Uint8Array, version: KeyVersion): void {
+    this.#chosen++;
+    if (!this.#isPlain) {
+      this.#selected.push({ key, version, kv: undefined });
+      return;
+    }
+    const { limit } = this.#query;
+    if (limit > 0 && this.#chosen > limit) {
+      this.#more = true;
+      return;
+    }
+    this.#burst.push({ key, version });
+    if (this.#burst.length === BURST_KEYS) this.#fetchBurst();
+  }
+
+  #fetchBurst(): void {
+    const reader = must(this.#reader, 'reader');
+    for (const { key, version } of this.#burst) {
+      if (this.#query.keysOnly) this.#give(withoutValue(key, version));
+      else if (this.#borrower === undefined) this.#kvs.push(fetchKeyValue(reader, version));
+      else lendKeyValue(reader, version, this.#borrower);
+    }
+    this.#burst.length = 0;
+  }
+
+  #give(kv: Uint8Array): void {
+    if (this.#borrower === undefined) this.#kvs.push(kv);
+    else this.#borrower.take(kv, 0, kv.length);
+  }
+
   #endScan(): void {
     this.#scan?.close();
     this.#scan = undefined;
+    if (this.#isPlain) {
+      this.#fetchBurst();
+      this.#phase = 'done';
+      return;
+    }
     const { compare, reverse, byValue } = this.#order;
     if (reverse) this.#selected.reverse();
     if (compare === undefined) this.#cut();

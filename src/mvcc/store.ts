@@ -9,6 +9,7 @@ import type { Job } from '../ports/job.ts';
 import { CompactionJob } from './compaction.ts';
 import { CountIndex } from './count-index.ts';
 import { type MvccEvent, PREV_NONE, PREV_UNKNOWN } from './event.ts';
+import type { Borrower } from './backend.ts';
 import { type BackendHash, BackendHashJob } from './hash-backend.ts';
 import { type CompactionHash, type HashKv, HashKvJob } from './hash-kv.ts';
 import { type HistorySlice, readHistory } from './history.ts';
@@ -118,9 +119,12 @@ export class MvccStore implements RangeSource {
     return rangeNow(this, query);
   }
 
-  /** Range in slices. Its first step fixes the revision, and throws Compacted or FutureRev. */
-  rangeJob(query: RangeQuery): Job<RangeResult> {
-    return new RangeJob(this, query);
+  /**
+   * Range in slices. Its first step fixes the revision, and throws Compacted or FutureRev. `borrower` gets the KeyValues of a
+   * range in key order as they are read; then they are not in the result.
+   */
+  rangeJob(query: RangeQuery, borrower?: Borrower): Job<RangeResult> {
+    return new RangeJob(this, query, { borrower });
   }
 
   /** A range to be read in chunks, for a query without order and filters. */

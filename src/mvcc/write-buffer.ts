@@ -6,7 +6,7 @@
  * reading them while writes go on. Frozen layers are merged when they become many.
  */
 import { assert } from '../base/assert.ts';
-import { type Backend, type BackendView, type Table, WriteBatch } from './backend.ts';
+import { type Backend, type BackendView, type Borrower, type Table, WriteBatch } from './backend.ts';
 import { CursorPool, DELETED, Layer, LayeredReader, type ScanCursor, type ScanReader } from './overlay.ts';
 
 /** Every read looks at each layer: above this many, those of like size are merged. */
@@ -87,6 +87,10 @@ export class WriteBuffer implements ScanReader {
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
     return this.#reader.get(table, key);
+  }
+
+  lend(table: Table, key: Uint8Array, borrower: Borrower): boolean {
+    return this.#reader.lend(table, key, borrower);
   }
 
   /** Invalid after the next put, delete or flush; to be closed all the same, before the flush ends. */
@@ -233,6 +237,11 @@ export class Snapshot implements ScanReader {
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
     assert(!this.#released, 'read of a released snapshot');
     return this.#reader.get(table, key);
+  }
+
+  lend(table: Table, key: Uint8Array, borrower: Borrower): boolean {
+    assert(!this.#released, 'read of a released snapshot');
+    return this.#reader.lend(table, key, borrower);
   }
 
   cursor(table: Table): ScanCursor {

@@ -20,6 +20,8 @@ export interface RequestOptions {
   readonly headers: OutgoingHttpHeaders;
   /** Connections to use again; without, the request gets one of its own. */
   readonly connections?: Connections | undefined;
+  /** Does no harm when it arrives twice: it is sent again if a kept connection turns out to be closed. */
+  readonly isRepeatable?: boolean;
 }
 
 /** Connections to one peer that are kept open between requests. */
@@ -46,7 +48,7 @@ export interface Answer {
 }
 
 /** A connection that was kept open had been closed by the peer: the request may or may not have reached it. */
-export class StaleConnectionError extends Error {
+class StaleConnectionError extends Error {
   override readonly name = 'StaleConnectionError';
 }
 
@@ -88,12 +90,27 @@ export class Dialer {
    * Sends `body` and reads the whole answer. Rejects if the connection fails, the answer takes longer than `answerMs` to
    * come and end, or `signal` ends it.
    */
-  exchange(
+  async exchange(
     address: PeerAddress,
     options: RequestOptions,
     body: Uint8Array,
     answerMs: number,
     signal?: AbortSignal,
+  ): Promise<Answer> {
+    try {
+      return await this.#exchange(address, options, body, answerMs, signal);
+    } catch (error) {
+      if (options.isRepeatable !== true || !(error instanceof StaleConnectionError)) throw error;
+      return this.#exchange(address, { ...options, connections: undefined }, body, answerMs, signal);
+    }
+  }
+
+  #exchange(
+    address: PeerAddress,
+    options: RequestOptions,
+    body: Uint8Array,
+    answerMs: number,
+    signal: AbortSignal | undefined,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();

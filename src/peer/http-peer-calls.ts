@@ -13,7 +13,7 @@ import {
 import type { Member } from '../membership/member.ts';
 import type { Clock } from '../ports/clock.ts';
 import { PeerCallError, type PeerCalls, type PeerMembers, type PeerVersions } from '../server/peer-transport.ts';
-import { Connections, Dialer, StaleConnectionError, type Answer, type RequestOptions } from './dialer.ts';
+import { Connections, Dialer, type Answer } from './dialer.ts';
 import { APPLY_TIMEOUT, LEASE_NOT_FOUND, LEARNER_NOT_READY, MEMBER_NOT_FOUND, NOT_A_LEARNER } from './error-texts.ts';
 import { headerText, hexId, parseHexId } from './headers.ts';
 import { parseHashKv, parseMembers, parseVersions } from './member-json.ts';
@@ -181,15 +181,10 @@ export class HttpPeerCalls implements PeerCalls {
   }
 
   /** None of the calls does harm when it is made twice. */
-  async #exchange<T>(address: PeerAddress, call: Call<T>): Promise<Answer> {
+  #exchange<T>(address: PeerAddress, call: Call<T>): Promise<Answer> {
     const { method, path, headers = {}, body = EMPTY, answerMs = this.#answerMs } = call;
-    const options: RequestOptions = { method, path, headers };
-    try {
-      return await this.#dialer.exchange(address, { ...options, connections: this.#connections }, body, answerMs);
-    } catch (error) {
-      if (!(error instanceof StaleConnectionError)) throw error;
-      return this.#dialer.exchange(address, options, body, answerMs);
-    }
+    const options = { method, path, headers, connections: this.#connections, isRepeatable: true };
+    return this.#dialer.exchange(address, options, body, answerMs);
   }
 }
 

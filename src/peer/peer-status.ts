@@ -33,10 +33,11 @@ export class PeerStatus {
     this.#context.logger.info('peer became active', { 'peer-id': this.#id });
   }
 
-  lost(sign: SignOfLife, reason: string): void {
+  /** `isSilent` is false when the peer answered, if only to refuse a stream: posts may still reach it. */
+  lost(sign: SignOfLife, reason: string, isSilent = true): void {
     this.#signs.delete(sign);
     // A post that once worked says nothing about a peer that has fallen silent since.
-    if (sign !== 'pipeline') this.#signs.delete('pipeline');
+    if (isSilent) this.#signs.delete('pipeline');
     if (this.#signs.size > 0) return;
     if (!this.#isReported) {
       this.#isReported = true;

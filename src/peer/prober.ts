@@ -59,7 +59,13 @@ export class Prober {
     this.#probes++;
     try {
       if (address === undefined) throw new Error('no usable URL');
-      const request = { method: 'GET' as const, path: '/raft/probing', headers: {}, connections: this.#connections };
+      const request = {
+        method: 'GET' as const,
+        path: '/raft/probing',
+        headers: {},
+        connections: this.#connections,
+        isRepeatable: true,
+      };
       const startedMs = clock.monotonicMs();
       const startedWallMs = clock.wallMs();
       const answer = await dialer.exchange(address, request, EMPTY, timing.answerMs, this.#abort.signal);

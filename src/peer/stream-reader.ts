@@ -68,7 +68,7 @@ export class StreamReader {
         reason = error.message;
       });
       if (incoming.statusCode === 200) this.#read(incoming);
-      else void this.#refused(incoming).then((text) => this.#ended(text));
+      else void this.#refused(incoming).then((text) => this.#ended(text, false));
     });
     request.on('close', () => {
       const isRefused = response !== undefined && response.statusCode !== 200;
@@ -125,11 +125,11 @@ export class StreamReader {
     }
   }
 
-  #ended(reason: string): void {
+  #ended(reason: string, isSilent = true): void {
     const { context, kind, status } = this.#parts;
     this.#request = undefined;
     if (this.#isStopped) return;
-    status.lost(kind, reason);
+    status.lost(kind, reason, isSilent);
     this.#cancelRedial = context.clock.after(context.timing.redialMs, () => this.#dial());
   }
 }

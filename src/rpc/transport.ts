@@ -41,7 +41,20 @@ export interface RpcMetadata {
 }
 
 /** Throws (or rejects with) EtcdError for a status other than OK; any other error is a bug and answers Internal. */
-export type UnaryHandler = (ctx: RpcContext, request: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+export type UnaryHandler = (ctx: RpcContext, request: Uint8Array) => UnaryResponse | Promise<UnaryResponse>;
+
+export type UnaryResponse = Uint8Array | PiecedMessage;
+
+/** A message in pieces, end to end: one too large to be put together, or copied, without holding up others. */
+export class PiecedMessage {
+  readonly pieces: readonly Uint8Array[];
+  readonly length: number;
+
+  constructor(pieces: readonly Uint8Array[]) {
+    this.pieces = pieces;
+    this.length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  }
+}
 
 /** Called with the one request. The call goes on until end() or fail(), whatever the returned promise does; a rejection fails it. */
 export type ServerStreamHandler = (call: StreamCall, request: Uint8Array) => void | Promise<void>;
@@ -90,7 +103,7 @@ export interface TransportCall {
   /** Ends the call with trailers after all messages. `code` 0 has no message. */
   sendStatus(code: number, message: string): void;
   /** sendMessage and an OK status in one. */
-  sendUnary(message: Uint8Array): void;
+  sendUnary(message: UnaryResponse): void;
   pauseReading(): void;
   resumeReading(): void;
 }

@@ -6,7 +6,7 @@ import { CallBase, SEND_BYTES_MAX } from './call-base.ts';
 import type { CallEnvironment } from './call-environment.ts';
 import type { MethodMetrics } from './rpc-metrics.ts';
 import type { UnaryMethod } from './service-registry.ts';
-import type { CallReceiver, TransportCall } from './transport.ts';
+import type { CallReceiver, TransportCall, UnaryResponse } from './transport.ts';
 
 export class UnaryCall extends CallBase implements CallReceiver {
   readonly #method: UnaryMethod;
@@ -37,8 +37,8 @@ export class UnaryCall extends CallBase implements CallReceiver {
     try {
       admit(this.env, this.#method, this.metadata, request, 'unary');
       const response = this.#method.handler(this, request);
-      if (response instanceof Uint8Array) this.#answer(response);
-      else void this.#answerLater(response);
+      if (response instanceof Promise) void this.#answerLater(response);
+      else this.#answer(response);
     } catch (error) {
       this.failWith(error);
     }
@@ -50,7 +50,7 @@ export class UnaryCall extends CallBase implements CallReceiver {
 
   drained(): void {}
 
-  async #answerLater(response: Promise<Uint8Array>): Promise<void> {
+  async #answerLater(response: Promise<UnaryResponse>): Promise<void> {
     try {
       this.#answer(await response);
     } catch (error) {
@@ -58,7 +58,7 @@ export class UnaryCall extends CallBase implements CallReceiver {
     }
   }
 
-  #answer(response: Uint8Array): void {
+  #answer(response: UnaryResponse): void {
     if (this.isOver) return;
     if (response.length > SEND_BYTES_MAX) {
       const text = `grpc: trying to send message larger than max (${response.length} vs. ${SEND_BYTES_MAX})`;

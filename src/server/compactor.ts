@@ -47,7 +47,7 @@ export class Compactor {
     const { jobs, logger, flusher, monotonicMs } = this.#parts;
     const startMs = monotonicMs();
     try {
-      await jobs.run(new FlushedJob(job, flusher), () => flusher.isFull);
+      await jobs.run(new FlushedJob(job, flusher), () => flusher.isBehind);
       logger.info('finished scheduled compaction', { took: `${Math.round(monotonicMs() - startMs)}ms` });
     } catch (error) {
       logger.error('compaction failed', { error: String(error) });

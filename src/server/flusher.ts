@@ -36,6 +36,8 @@ export class Flusher {
   #flushing = false;
   /** Defragmentation: commits wait until it is over. */
   #held = false;
+  /** Waits to hold commits back, until the one under way has ended. */
+  #holder: (() => void) | undefined;
   #again = false;
   #failed = false;
   #cancelTimer: (() => void) | undefined;
@@ -48,6 +50,11 @@ export class Flusher {
   /** Whether applying has to pause; `resume` of onRoom tells when it may go on. */
   get isFull(): boolean {
     return this.#parts.buffer.bytes >= this.#options.pendingBytesMax;
+  }
+
+  /** A flush is under way and enough for the next has gathered: what is in no hurry should wait. */
+  get isBehind(): boolean {
+    return (this.#flushing || this.#held) && this.#parts.buffer.bytes >= this.#options.flushBytes / 2;
   }
 
   /** After something was applied. */
@@ -65,13 +72,14 @@ export class Flusher {
 
   /** Keeps commits back until release; calls `ready` when none is under way. */
   hold(ready: () => void): void {
-    assert(!this.#held, 'flusher held twice');
-    if (!this.#flushing) {
-      this.#held = true;
-      ready();
-      return;
-    }
-    this.#waiting.push(() => this.hold(ready));
+    assert(!this.#held && this.#holder === undefined, 'flusher held twice');
+    if (this.#flushing) this.#holder = ready;
+    else this.#beginHold(ready);
+  }
+
+  #beginHold(ready: () => void): void {
+    this.#held = true;
+    ready();
   }
 
   release(): void {
@@ -123,6 +131,9 @@ export class Flusher {
       this.#parts.buffer.endFlush();
       this.#parts.onFlushed(appliedIndex);
       for (const done of waiting) done();
+      const holder = this.#holder;
+      this.#holder = undefined;
+      if (holder !== undefined) this.#beginHold(holder);
       if (this.#again) this.#start();
       else if (this.#parts.buffer.bytes > 0) this.#arm();
     });

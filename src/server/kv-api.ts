@@ -4,7 +4,7 @@ import { putCost, txnCost } from '../apply/quota-cost.ts';
 import { isReadOnlyTxn, isSerializableTxn } from '../apply/txn-kind.ts';
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../apply/validate.ts';
 import { etcdError } from '../base/etcd-error.ts';
-import { AlarmType } from '../gen/rpc.ts';
+import { AlarmType, encodeRangeResponse } from '../gen/rpc.ts';
 import type {
   CompactionRequest,
   CompactionResponseInit,
@@ -13,13 +13,12 @@ import type {
   PutRequest,
   PutResponseInit,
   RangeRequest,
-  RangeResponseInit,
   TxnRequest,
   TxnResponseInit,
 } from '../gen/rpc.ts';
-import type { RangeResult } from '../mvcc/range.ts';
 import type { Compactor } from './compactor.ts';
 import type { ServerCore } from './core.ts';
+import { AppendJob, RangeResponseBuilder } from './range-response-builder.ts';
 
 export class KvApi {
   readonly #core: ServerCore;
@@ -30,8 +29,8 @@ export class KvApi {
     this.#compactor = compactor;
   }
 
-  /** Small answers come at once, without a promise: nothing else may run between the read and its header. */
-  range(request: RangeRequest): RangeResponseInit | Promise<RangeResponseInit> {
+  /** One key's answer comes at once, without a promise: nothing else may run between the read and its header. */
+  range(request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
     validateRange(request);
     const waiting = request.serializable ? undefined : this.#core.linearizable();
     return waiting === undefined ? this.#read(request) : waiting.then(() => this.#read(request));
@@ -65,11 +64,20 @@ export class KvApi {
     return response;
   }
 
-  /** An answer for one key comes at once; longer ones are read in slices, all at the revision of the first. */
-  #read(request: RangeRequest): RangeResponseInit | Promise<RangeResponseInit> {
+  /** The encoded answer in pieces. Longer ranges are read in slices, all at the revision of the first. */
+  #read(request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
+    const { store } = this.#core.parts;
+    if (request.rangeEnd.length > 0) return this.#readSliced(request);
+    const { revision, kvs, count, more } = store.range(request);
+    return [encodeRangeResponse({ header: this.#core.header(revision), kvs, count, more })];
+  }
+
+  async #readSliced(request: RangeRequest): Promise<Uint8Array[]> {
     const { store, jobs } = this.#core.parts;
-    if (request.rangeEnd.length === 0) return rangeResponse(store.range(request));
-    return jobs.run(store.rangeJob(request)).then(rangeResponse);
+    const builder = new RangeResponseBuilder();
+    const { revision, kvs, count, more } = await jobs.run(store.rangeJob(request, builder));
+    if (kvs.length > 0) await jobs.run(new AppendJob(builder, kvs));
+    return builder.finish(this.#core.header(revision), count, more);
   }
 
   #refuseWithoutRoom(costBytes: number): void {
@@ -79,8 +87,4 @@ export class KvApi {
     void this.#core.raiseNoSpace();
     throw etcdError('NoSpace');
   }
-}
-
-function rangeResponse({ revision, kvs, count, more }: RangeResult): RangeResponseInit {
-  return { header: { revision }, kvs, count, more };
 }

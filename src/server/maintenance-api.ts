@@ -75,12 +75,14 @@ export class MaintenanceApi {
   }
 
   #defragmentNow(): Promise<void> {
-    const { backend, logger, clock } = this.#core.parts;
+    const { backend, store, logger, clock } = this.#core.parts;
     const startMs = clock.monotonicMs();
     const before = backend.sizeBytes();
     return new Promise((resolve, reject) => {
       const work = (): void => {
         backend.defragment((error) => {
+          // Else the file that was replaced stays open until the next flush.
+          if (error === undefined) store.buffer.refreshBase();
           this.#flusher.release();
           if (error !== undefined) {
             logger.error('failed to defragment', { error: String(error) });

@@ -1,7 +1,7 @@
 /** The Backend port in memory: for tests and the simulator. Nothing survives the process. */
 import { assert } from '../base/assert.ts';
 import { copyBytes } from '../base/bytes.ts';
-import { TABLES } from '../mvcc/backend.ts';
+import { type Borrower, TABLES } from '../mvcc/backend.ts';
 import type { Backend, BackendView, Cursor, Table, WriteBatch } from '../mvcc/backend.ts';
 import { SortedRows } from './sorted-rows.ts';
 import type { RowsCursor } from './sorted-rows.ts';
@@ -155,6 +155,13 @@ class MemoryView implements BackendView {
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
     return this.#rows(table).get(key)?.slice();
+  }
+
+  lend(table: Table, key: Uint8Array, borrower: Borrower): boolean {
+    const value = this.#rows(table).get(key);
+    if (value === undefined) return false;
+    borrower.take(value, 0, value.length);
+    return true;
   }
 
   cursor(table: Table): Cursor {

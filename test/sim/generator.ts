@@ -22,6 +22,8 @@ export function generate(seed: number): Plan {
 class Generator {
   readonly #seed: number;
   readonly #random: SeededRandom;
+  /** Of the values that are not just a few bytes. */
+  #valueBytes = [300, 2000, 6000];
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -30,10 +32,15 @@ class Generator {
 
   plan(): Plan {
     const knobs = this.#knobs();
+    if (this.#chance(0.02)) this.#valueBytes = [100_000];
     const clients: ClientPlan[] = [];
     for (let count = 2 + this.#below(4); count > 0; count--) clients.push(this.#client(knobs));
     const faults: Fault[] = [];
-    for (let count = this.#below(9); count > 0; count--) faults.push(this.#fault(knobs.horizonMs));
+    for (let count = this.#below(9); count > 0; count--) {
+      const fault = this.#fault(knobs.horizonMs);
+      faults.push(fault);
+      if ('downMs' in fault && this.#chance(0.2)) faults.push(this.#second(fault));
+    }
     faults.sort((a, b) => a.atMs - b.atMs);
     return { seed: this.#seed, knobs, clients, faults };
   }
@@ -53,10 +60,11 @@ class Generator {
       fillAhead: this.#chance(0.5),
       syncMs: this.#pick([0.1, 0.1, 2, 15]),
       commitMs: this.#pick([0.5, 5, 60]),
-      lookCostMs: this.#pick([0.002, 0.05, 0.3]),
+      lookCostMs: this.#chance(0.05) ? 2 : this.#pick([0.002, 0.05, 0.3]),
       networkMs: this.#pick([0.1, 1, 10]),
       visibleAtOnce: this.#chance(0.5),
       quotaBytes: this.#chance(0.1) ? this.#pick([24_000, 40_000]) : 0,
+      requestBytesMax: 200_000,
       progressMs: this.#pick([100, 700, 600_000]),
       backlogWeight: this.#pick([1, 1, 5000, 60_000]),
       lastRestart: this.#pick(['stop', 'kill', 'powerLoss'] as const),
@@ -100,7 +108,8 @@ class Generator {
     const which = this.#below(10);
     if (which < 2) return { kind: 'put', key: this.#pick(LEASED), slot: this.#below(SLOTS) };
     if (which === 2) return { ...base, prevKv: true };
-    if (which === 3) return { ...base, bytes: this.#pick([300, 2000, 6000]) };
+    if (which === 3 || (which > 5 && this.#valueBytes.length === 1))
+      return { ...base, bytes: this.#pick(this.#valueBytes) };
     if (which === 4) return { ...base, ignoreLease: true };
     if (which === 5) return { kind: 'put', key: this.#pick(KEYS), ignoreValue: true, prevKv: true };
     return base;
@@ -127,7 +136,7 @@ class Generator {
       }
       return out;
     };
-    return { kind: 'txn', ifKey: this.#pick(KEYS), exists: this.#chance(0.5), then: steps(), otherwise: steps() };
+    return { kind: 'txn', ifKey: this.#pick(KEYS), exists: this.#chance(0.5), success: steps(), failure: steps() };
   }
 
   #range(): Action {
@@ -198,6 +207,12 @@ class Generator {
       default:
         return { atMs, kind: 'slowWatcher', forMs };
     }
+  }
+
+  /** Power is lost again while the member starts, or just after. */
+  #second({ atMs, downMs }: { readonly atMs: number; readonly downMs: number }): Fault {
+    const soonMs = atMs + downMs + Math.round(this.#pick([0.5, 5, 100, 200]) * this.#random.fraction() * 10) / 10;
+    return { atMs: soonMs, kind: 'powerLoss', downMs: this.#pick([1, 100]) };
   }
 
   #diskError(atMs: number, forMs: number): Fault {

@@ -35,6 +35,8 @@ export interface Knobs {
   readonly visibleAtOnce: boolean;
   /** 0: no limit. */
   readonly quotaBytes: number;
+  /** Half a MiB more than this, and a response to a watch is cut. */
+  readonly requestBytesMax: number;
   readonly progressMs: number;
   /** How many bytes of backlog a byte in a stream counts for: makes small streams slow ones. */
   readonly backlogWeight: number;
@@ -103,8 +105,8 @@ export interface TxnAction {
   /** Holds if the key exists, or if it does not. */
   readonly ifKey: string;
   readonly exists: boolean;
-  readonly then: readonly TxnStep[];
-  readonly otherwise: readonly TxnStep[];
+  readonly success: readonly TxnStep[];
+  readonly failure: readonly TxnStep[];
 }
 
 export type TxnStep =

@@ -56,7 +56,9 @@ async function drive(world: SimWorld): Promise<number> {
   while (!over && world.violation === undefined) {
     const event = world.scheduler.next();
     if (event === undefined || ++events > EVENTS_MAX) {
-      world.failed(new Violation('no end', event === undefined ? 'nothing is left to happen' : `after ${events} events`));
+      world.failed(
+        new Violation('no end', event === undefined ? 'nothing is left to happen' : `after ${events} events`),
+      );
       break;
     }
     world.trace.step(world.nowMs, event.label);
@@ -80,7 +82,7 @@ function settled(): Promise<void> {
 
 function blame(world: SimWorld, error: unknown): void {
   if (error instanceof Violation) world.failed(error);
-  else if (!world.isAftermath()) world.failed(new Violation('exception', textOf(error)));
+  else world.crashed(error);
 }
 
 /** What nobody catches ends a real process. */
@@ -100,8 +102,4 @@ function guardProcess(world: SimWorld): { release: () => void } {
       for (const restore of restores) restore();
     },
   };
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -2,7 +2,8 @@
 
 import type { Metadata, ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { DRAIN_MARK_BYTES } from '../transport.ts';
-import type { CallOpener, CallReceiver, Peer, RpcMetadata, TransportCall } from '../transport.ts';
+import { PiecedMessage } from '../transport.ts';
+import type { CallOpener, CallReceiver, Peer, RpcMetadata, TransportCall, UnaryResponse } from '../transport.ts';
 
 type SentStatus = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 
@@ -99,8 +100,8 @@ export class GrpcJsCall implements TransportCall, RpcMetadata {
     this.#sendStatus({ code, details: message });
   }
 
-  sendUnary(message: Uint8Array): void {
-    this.sendMessage(message);
+  sendUnary(message: UnaryResponse): void {
+    this.sendMessage(message instanceof PiecedMessage ? Buffer.concat(message.pieces) : message);
     this.sendStatus(0, '');
   }
 

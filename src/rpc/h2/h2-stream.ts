@@ -3,7 +3,8 @@
 import type { EtcdError } from '../../base/etcd-error.ts';
 import { parseGrpcTimeout } from '../grpc-timeout.ts';
 import { DRAIN_MARK_BYTES } from '../transport.ts';
-import type { CallReceiver, Peer, RpcMetadata, TransportCall } from '../transport.ts';
+import { PiecedMessage } from '../transport.ts';
+import type { CallReceiver, Peer, RpcMetadata, TransportCall, UnaryResponse } from '../transport.ts';
 import { MESSAGE_PREFIX_BYTES } from './frame-writer.ts';
 import type { FrameWriter } from './frame-writer.ts';
 import { Inbound } from './inbound.ts';
@@ -163,8 +164,9 @@ export class H2Stream implements TransportCall, QueuedSender {
     else this.#writeStatus(code, message);
   }
 
-  sendUnary(message: Uint8Array): void {
-    this.sendMessage(message);
+  sendUnary(message: UnaryResponse): void {
+    if (message instanceof PiecedMessage) this.#sendPieces(message);
+    else this.sendMessage(message);
     this.sendStatus(0, '');
   }
 
@@ -220,10 +222,21 @@ export class H2Stream implements TransportCall, QueuedSender {
     );
   }
 
+  #sendPieces(message: PiecedMessage): void {
+    if (this.#isEnding || this.#isOver) return;
+    this.#outbound ??= new Outbound();
+    this.#outbound.pushPieces(message);
+    this.#queued(this.#outbound);
+  }
+
   #enqueue(head: Uint8Array, tail: Uint8Array | undefined): void {
     this.#outbound ??= new Outbound();
     this.#outbound.push(head, tail);
-    if (this.#outbound.bytes > DRAIN_MARK_BYTES) this.#isAboveMark = true;
+    this.#queued(this.#outbound);
+  }
+
+  #queued(outbound: Outbound): void {
+    if (outbound.bytes > DRAIN_MARK_BYTES) this.#isAboveMark = true;
     this.#owner.scheduler.add(this);
     this.#owner.queued();
   }

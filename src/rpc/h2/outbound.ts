@@ -1,6 +1,7 @@
 /** The bytes that a stream has queued for DATA frames: messages end to end, each with its prefix. */
 
 import { Queue } from '../../base/queue.ts';
+import type { PiecedMessage } from '../transport.ts';
 import { MESSAGE_PREFIX_BYTES, putMessagePrefix } from './frame-writer.ts';
 
 /** Up to this size a message is copied behind its prefix instead of being a piece of its own. */
@@ -25,6 +26,14 @@ export class Outbound {
     this.#pieces.push(prefix);
     if (!isCopied) this.#pieces.push(head);
     if (tail !== undefined && tail.length > 0) this.#pieces.push(tail);
+    this.#bytes += MESSAGE_PREFIX_BYTES + length;
+  }
+
+  pushPieces({ pieces, length }: PiecedMessage): void {
+    const prefix = Buffer.allocUnsafe(MESSAGE_PREFIX_BYTES);
+    putMessagePrefix(prefix, 0, length);
+    this.#pieces.push(prefix);
+    for (const piece of pieces) if (piece.length > 0) this.#pieces.push(piece);
     this.#bytes += MESSAGE_PREFIX_BYTES + length;
   }
 

@@ -8,10 +8,8 @@ import {
   encodeCompactionResponse,
   encodeDeleteRangeResponse,
   encodePutResponse,
-  encodeRangeResponse,
   encodeRangeStreamResponse,
   encodeTxnResponse,
-  type RangeResponseInit,
   type TxnResponseInit,
 } from '../../gen/rpc.ts';
 import { KVService } from '../../gen/services.ts';
@@ -19,6 +17,7 @@ import type { ServerCore } from '../../server/core.ts';
 import type { KvApi } from '../../server/kv-api.ts';
 import { rangeStream } from '../../server/range-stream.ts';
 import type { ServiceRegistry } from '../service-registry.ts';
+import { PiecedMessage, type UnaryResponse } from '../transport.ts';
 import { drained } from './drained.ts';
 
 /** Pages that the client has not taken; beyond, reading on waits. */
@@ -26,14 +25,13 @@ const STREAM_BACKLOG_BYTES = 4 * 1024 * 1024;
 
 export function registerKv(registry: ServiceRegistry, core: ServerCore, kv: KvApi): void {
   const { Range, Put, DeleteRange, Txn, Compact, RangeStream } = KVService.methods;
-  const encodeRange = (response: RangeResponseInit): Uint8Array => encodeRangeResponse(core.withHeader(response));
   const encodeTxn = (response: TxnResponseInit): Uint8Array => encodeTxnResponse(core.withHeader(response));
 
   registry.unary(
     Range.path,
     (_ctx, bytes) => {
       const response = kv.range(decodeRangeRequest(bytes));
-      return response instanceof Promise ? response.then(encodeRange) : encodeRange(response);
+      return response instanceof Promise ? response.then(messageOf) : messageOf(response);
     },
     { isServedByLearner: (bytes) => decodeRangeRequest(bytes).serializable },
   );
@@ -61,4 +59,14 @@ export function registerKv(registry: ServiceRegistry, core: ServerCore, kv: KvAp
     }
     call.end();
   });
+}
+
+/** Up to this size the pieces of an answer are joined: one write is cheaper than several. */
+const JOINED_BYTES_MAX = 16 * 1024;
+
+function messageOf(pieces: readonly Uint8Array[]): UnaryResponse {
+  const [only] = pieces;
+  if (only !== undefined && pieces.length === 1) return only;
+  const message = new PiecedMessage(pieces);
+  return message.length <= JOINED_BYTES_MAX ? Buffer.concat(pieces) : message;
 }

@@ -9,6 +9,7 @@
  *
  * Sizes are bytes. A negative result is an LMDB error code, or a negated errno.
  */
+import type { Borrower } from '../../mvcc/backend.ts';
 import { getSystemErrorName } from 'node:util';
 import { nativeAddon } from 'lmdb';
 
@@ -188,6 +189,11 @@ export function takeKey(length: number): Uint8Array {
 
 export function takeValue(length: number): Uint8Array {
   return takeBytes(valueBuffer, 0, length);
+}
+
+/** Of the value that nativeGet was just called for, in place of takeValue. */
+export function lendValue(length: number, borrower: Borrower): void {
+  borrower.take(valueBuffer, 0, length);
 }
 
 /** Byte at `at` of the key that a cursor was just moved to. */

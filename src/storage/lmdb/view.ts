@@ -1,11 +1,11 @@
 /** A read transaction of a data file as a BackendView. */
 import { assert } from '../../base/assert.ts';
-import type { BackendView, Cursor, Table } from '../../mvcc/backend.ts';
+import type { BackendView, Borrower, Cursor, Table } from '../../mvcc/backend.ts';
 import { LmdbCursor } from './cursor.ts';
 import type { Environment } from './environment.ts';
 import { lastRow } from './last-row.ts';
 import { getLong, isLongKey } from './long-keys.ts';
-import { nativeGet, takeValue } from './native.ts';
+import { lendValue, nativeGet, takeValue } from './native.ts';
 import type { NativeTxn } from './native.ts';
 import { RawCursors } from './raw-cursor.ts';
 
@@ -28,6 +28,18 @@ export class LmdbView implements BackendView {
     if (key.length === 0) return undefined;
     const size = nativeGet(this.environment.table(table).address, this.#txn.address, key);
     return size === undefined ? undefined : takeValue(size);
+  }
+
+  lend(table: Table, key: Uint8Array, borrower: Borrower): boolean {
+    assert(this.#cursors.open, 'view used after close');
+    if (isLongKey(key) || key.length === 0) {
+      const value = this.get(table, key);
+      if (value !== undefined) borrower.take(value, 0, value.length);
+      return value !== undefined;
+    }
+    const size = nativeGet(this.environment.table(table).address, this.#txn.address, key);
+    if (size !== undefined) lendValue(size, borrower);
+    return size !== undefined;
   }
 
   cursor(table: Table): Cursor {

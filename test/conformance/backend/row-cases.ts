@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { toHex } from '../../../src/base/bytes.ts';
 import { TABLES } from '../../../src/mvcc/backend.ts';
-import { bytes, commit, scan, text, withView } from './support.ts';
+import { bytes, commit, longKey, scan, text, withView } from './support.ts';
 import type { Subject } from './support.ts';
 
 export function rowCases(subject: Subject): void {
@@ -13,6 +13,24 @@ export function rowCases(subject: Subject): void {
         expect(view.last(table)).toBeUndefined();
         expect(view.get(table, bytes('a'))).toBeUndefined();
       }
+    });
+  });
+
+  test('lend gives what get gives, and nothing for an absent row', async () => {
+    const keys = [bytes('short'), bytes(0), longKey(5000, 1)];
+    const value = (at: number): Uint8Array => new Uint8Array([0, 10, 40_000][at] ?? 0).fill(at + 1);
+    await commit(subject(), (batch) => keys.forEach((key, at) => batch.put('rev', key, value(at))));
+    withView(subject(), (view) => {
+      const lent = (key: Uint8Array): string | undefined => {
+        let seen: string | undefined;
+        const found = view.lend('rev', key, {
+          take: (from, start, end) => void (seen = toHex(from.slice(start, end))),
+        });
+        expect(found).toBe(seen !== undefined);
+        return seen;
+      };
+      keys.forEach((key, at) => expect(lent(key)).toBe(toHex(value(at))));
+      for (const absent of [bytes('shor'), bytes('shortt'), longKey(5000, 2)]) expect(lent(absent)).toBeUndefined();
     });
   });
 

@@ -73,6 +73,7 @@ export class RaftMember implements PeerHandler {
   removedCalls = 0;
   /** Makes the snapshot that a member needs; without, none is sent. */
   onSnapshotDue: ((message: Message) => SnapshotToSend) | undefined;
+  readonly #removed = new Set<bigint>();
   #members: readonly ClusterMember[];
   #timer: NodeJS.Timeout | undefined;
   #isSettling = false;
@@ -145,6 +146,11 @@ export class RaftMember implements PeerHandler {
     this.applied.push(entry);
     if (entry.type !== EntryType.EntryConfChange) return;
     const { context, nodeId, type } = decodeConfChange(entry.data);
+    if (type === ConfChangeType.ConfChangeRemoveNode) {
+      this.#members = this.#members.filter(({ id }) => id !== nodeId);
+      this.#removed.add(nodeId);
+      if (nodeId !== this.id) this.transport.removePeer(nodeId);
+    }
     const isNew = type === ConfChangeType.ConfChangeAddNode && !this.#members.some(({ id }) => id === nodeId);
     if (!isNew) return;
     const added = decodeMember(context);
@@ -169,8 +175,8 @@ export class RaftMember implements PeerHandler {
     this.do((raft) => raft.step(message));
   }
 
-  isRemoved(): boolean {
-    return false;
+  isRemoved(id: bigint): boolean {
+    return this.#removed.has(id);
   }
 
   reportUnreachable(id: bigint): void {

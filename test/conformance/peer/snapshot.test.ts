@@ -64,6 +64,7 @@ describe.skipIf(!available)('snapshots', () => {
   const calls = new HttpPeerCalls({ clock: new NodeClock() });
   let ours: RaftMember;
   let ourUrl: string;
+  let thirdId: bigint;
 
   afterAll(async () => {
     await ours?.stop();
@@ -106,7 +107,7 @@ describe.skipIf(!available)('snapshots', () => {
     const peerUrl = `http://127.0.0.1:${port}`;
     await etcdctl(first.endpoint, ['member', 'add', 'third', `--peer-urls=${peerUrl}`]);
     await until('member added', () => ours.members().some(({ peerURLs }) => peerURLs.includes(peerUrl)));
-    const third = ours.members().find(({ peerURLs }) => peerURLs.includes(peerUrl))?.id ?? 0n;
+    thirdId = ours.members().find(({ peerURLs }) => peerURLs.includes(peerUrl))?.id ?? 0n;
     ours.do((raft) => raft.transferLeader(ours.id));
     await until('we lead', () => ours.member.raft.role === 'leader');
     expect(await etcdctl(first.endpoint, ['put', 'last', 'before the snapshot'])).toMatchObject({ code: 0 });
@@ -120,7 +121,7 @@ describe.skipIf(!available)('snapshots', () => {
     const outcomes: boolean[] = [];
     const dump = ours.snapshots[0]?.message.snapshot?.data ?? new Uint8Array();
     ours.onSnapshotDue = () => ({
-      data: withMember(dump, third, peerUrl),
+      data: withMember(dump, thirdId, peerUrl),
       source: sourceOf(database, (ok) => outcomes.push(ok)),
     });
     ours.member.compact(raft.appliedIndex);
@@ -136,13 +137,34 @@ describe.skipIf(!available)('snapshots', () => {
     });
     servers.push(joined);
     expect(outcomes).toEqual([true]);
-    expect(ours.snapshotReports).toEqual([{ id: third, ok: true }]);
+    expect(ours.snapshotReports).toEqual([{ id: thirdId, ok: true }]);
     const { stdout } = await etcdctl(joined.endpoint, ['get', 'last', '--print-value-only']);
     expect(stdout).toBe('before the snapshot\n');
     const hashes = await Promise.all([first, joined].map(({ endpoint }) => hashOf(endpoint)));
     expect(hashes[0]).toMatch(/^\d+$/);
     expect(hashes[1]).toBe(hashes[0]);
     expect(ours.member.raft.role).toBe('leader');
+  });
+
+  test('an etcd that is removed learns it from us, and ends', async () => {
+    const [first, third] = servers as [ServerProcess, ServerProcess];
+    const id = thirdId;
+    const removed = await etcdctl(first.endpoint, ['member', 'remove', id.toString(16)]);
+    expect(removed.stdout).toContain('removed from cluster');
+    await until('it ended', () => !third.running);
+    expect(third.logTail()).toContain('the member has been permanently removed from the cluster');
+  });
+
+  test('when ours is removed, etcd tells us', async () => {
+    const [first] = servers as [ServerProcess];
+    const other = ours.members().find(({ id }) => id !== ours.id)?.id ?? 0n;
+    ours.do((raft) => raft.transferLeader(other));
+    await until('etcd leads', () => ours.member.raft.leader === other);
+    expect(ours.removedCalls).toBe(0);
+    const removed = await etcdctl(first.endpoint, ['member', 'remove', ours.id.toString(16)]);
+    expect(removed.stdout).toContain('removed from cluster');
+    await until('we were told', () => ours.removedCalls > 0);
+    expect(await etcdctl(first.endpoint, ['put', 'alone', 'again'])).toMatchObject({ code: 0 });
   });
 });
 

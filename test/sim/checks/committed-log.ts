@@ -48,7 +48,8 @@ export class CommittedLog {
     const { index } = this.reference;
     require(known === undefined, 'log agreement', () => `${describeEntry(entry)} in place of another one`);
     require(entry.index === index + 1, 'gap in the log', () => `${describeEntry(entry)} follows index ${index}`);
-    require(entry.term >= this.#lastTerm, 'terms go back', () => `${describeEntry(entry)} follows term ${this.#lastTerm}`);
+    require(entry.term >= this.#lastTerm, 'terms go back', () =>
+      `${describeEntry(entry)} follows term ${this.#lastTerm}`);
     this.#lastTerm = entry.term;
     const applied = this.reference.apply(entry);
     if (applied.tag !== undefined) this.#addTagged(applied.tag, applied, entry);

@@ -12,9 +12,13 @@ export type RegisterOperation = {
   | { readonly kind: 'write'; readonly value: string | undefined }
   | { readonly kind: 'read'; readonly value: string | undefined }
   /** Writes if the value is `from`; `done` tells whether it was; undefined: nobody knows. */
-  | { readonly kind: 'swap'; readonly from: string | undefined; readonly to: string; readonly done: boolean | undefined }
+  | {
+      readonly kind: 'swap';
+      readonly from: string | undefined;
+      readonly to: string;
+      readonly done: boolean | undefined;
+    }
 );
-
 
 export function isLinearizable(operations: readonly RegisterOperation[]): boolean {
   const answered = operations.filter(({ returnMs }) => returnMs < Infinity).toSorted(byCall);
@@ -29,7 +33,9 @@ function matters(operation: RegisterOperation, operations: readonly RegisterOper
   return operations.some((other) => {
     if (other.returnMs <= operation.callMs) return false;
     // A swap that failed tells of any change.
-    return other.kind === 'swap' ? other.from === written || other.done === false : other.kind === 'read' && other.value === written;
+    return other.kind === 'swap'
+      ? other.from === written || other.done === false
+      : other.kind === 'read' && other.value === written;
   });
 }
 
@@ -115,4 +121,3 @@ function outcomes(operation: RegisterOperation, value: string | undefined): { va
     }
   }
 }
-

@@ -50,7 +50,8 @@ export function checkState(process: SimProcess, reference: ReferenceMember): voi
       return `${process.name} at index ${index}: ${what} is ${String(actual)}, should be ${String(expected)}`;
     });
   };
-  require(index <= reference.index, 'state', () => `${process.name} at index ${index}, the log ends at ${reference.index}`);
+  require(index <= reference.index, 'state', () =>
+    `${process.name} at index ${index}, the log ends at ${reference.index}`);
   const revision = reference.revisionAt(index);
   same('the revision', store.currentRev, revision);
   same('the compact revision', store.compactRev, reference.compactRevAt(index));

@@ -172,7 +172,8 @@ export class ReferenceMember {
   }
 
   #checkPut({ key, lease, ignoreValue, ignoreLease }: PutRequest, index: number): void {
-    if ((ignoreValue || ignoreLease) && this.store.get(toBinaryString(key)) === undefined) throw etcdError('KeyNotFound');
+    if ((ignoreValue || ignoreLease) && this.store.get(toBinaryString(key)) === undefined)
+      throw etcdError('KeyNotFound');
     if (lease !== 0n && this.leaseAt(lease, index - 1) === undefined) throw etcdError('LeaseNotFound');
   }
 

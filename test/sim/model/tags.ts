@@ -5,7 +5,7 @@
 
 const TAG_FIELD = 900;
 /** Field key for four bytes. */
-const KEY = [((TAG_FIELD << 3) | 5) & 0x7f | 0x80, ((TAG_FIELD << 3) | 5) >>> 7] as const;
+const KEY = [(((TAG_FIELD << 3) | 5) & 0x7f) | 0x80, ((TAG_FIELD << 3) | 5) >>> 7] as const;
 const TAG_BYTES = KEY.length + 4;
 
 export function withTag(request: Uint8Array, tag: number): Uint8Array {

@@ -20,7 +20,15 @@ import { withTag } from '../model/tags.ts';
 import type { Action, PutAction, RangeAction, TxnAction } from '../plan.ts';
 import { require } from '../world/violation.ts';
 import type { Called, Caller, Window } from './caller.ts';
-import { deleteRequest, isReadOnly, type LeaseOfSlot, putRequest, swapRequest, txnRequest, valueOf } from './requests.ts';
+import {
+  deleteRequest,
+  isReadOnly,
+  type LeaseOfSlot,
+  putRequest,
+  swapRequest,
+  txnRequest,
+  valueOf,
+} from './requests.ts';
 
 /** Keys whose histories are checked for linearizability on their own: no leases, no ranges of deletes. */
 export function isRegister(key: string): boolean {
@@ -127,7 +135,8 @@ export class KvClient {
     world.observe(response.header);
     this.#judgeRange(action, response, window, revision);
     const isPlain = revision === 0 && end === '' && !keysOnly && !countOnly && !serializable;
-    if (isPlain && isRegister(key)) this.#note(key, { ...times(called, world.nowMs), kind: 'read', value: valueIn(response) });
+    if (isPlain && isRegister(key))
+      this.#note(key, { ...times(called, world.nowMs), kind: 'read', value: valueIn(response) });
     return response;
   }
 

@@ -39,7 +39,7 @@ export function deleteRequest(action: Extract<Action, { kind: 'delete' }>, tag: 
 }
 
 export function txnRequest(action: TxnAction, tag: number, leaseOf: LeaseOfSlot): Uint8Array {
-  const { ifKey, exists, then, otherwise } = action;
+  const { ifKey, exists, success, failure } = action;
   const compare = {
     key: fromBinaryString(ifKey),
     target: CompareTarget.VERSION,
@@ -47,15 +47,12 @@ export function txnRequest(action: TxnAction, tag: number, leaseOf: LeaseOfSlot)
     version: 0,
   };
   const step = (one: TxnStep, at: number): RequestOpInit => txnStep(one, tag, at, leaseOf);
-  return withTag(
-    encodeTxnRequest({ compare: [compare], success: then.map(step), failure: otherwise.map(step) }),
-    tag,
-  );
+  return withTag(encodeTxnRequest({ compare: [compare], success: success.map(step), failure: failure.map(step) }), tag);
 }
 
 /** Whether it is answered without the log. */
-export function isReadOnly({ then, otherwise }: TxnAction): boolean {
-  return [...then, ...otherwise].every((step) => 'range' in step);
+export function isReadOnly({ success, failure }: TxnAction): boolean {
+  return [...success, ...failure].every((step) => 'range' in step);
 }
 
 /** Puts `key` if its last change was at `modRevision` (0: if there is none), else reads it. */

@@ -36,7 +36,12 @@ export class SimClient {
     this.#name = `c${number}`;
     this.#tag = number * TAGS_PER_CLIENT;
     const caller = new Caller(world, this.#name);
-    this.kv = new KvClient(caller, () => ++this.#tag, (slot) => shared.slots.get(slot) ?? 0n, shared.registers);
+    this.kv = new KvClient(
+      caller,
+      () => ++this.#tag,
+      (slot) => shared.slots.get(slot) ?? 0n,
+      shared.registers,
+    );
     this.leases = new LeaseClient(caller, shared.slots);
     this.watches = new WatchClient(caller);
     this.upkeep = new UpkeepClient(caller);

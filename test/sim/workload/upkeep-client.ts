@@ -35,8 +35,7 @@ export class UpkeepClient {
     const { outcome, window } = await this.#caller.call(HashKV.path, encodeHashKVRequest({ revision }));
     if (outcome.kind === 'error' && !this.#caller.isTemporary(outcome.error)) {
       const { message } = outcome.error;
-      const isCompacted =
-        message === COMPACTED && revision < world.log.reference.compactRevAt(window.answeredIndex);
+      const isCompacted = message === COMPACTED && revision < world.log.reference.compactRevAt(window.answeredIndex);
       const isRight = isCompacted || (message === FUTURE && revision > window.seenRevision);
       require(isRight, 'wrong answer', () => `hash at ${revision} got "${message}"`);
     }
@@ -53,7 +52,8 @@ export class UpkeepClient {
     const { outcome } = await this.#caller.call(Defragment.path, NOTHING);
     if (outcome.kind === 'reply') this.#caller.world.marks.hit('defragmented');
     const isRight = outcome.kind !== 'error' || this.#caller.isTemporary(outcome.error);
-    require(isRight, 'wrong answer', () => `defragmentation got "${outcome.kind === 'error' && outcome.error.message}"`);
+    require(isRight, 'wrong answer', () =>
+      `defragmentation got "${outcome.kind === 'error' && outcome.error.message}"`);
   }
 
   /** Takes a snapshot and looks whether it came whole. */

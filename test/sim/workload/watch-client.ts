@@ -30,6 +30,8 @@ export class WatchClient {
   #stream: ClientStream | undefined;
   /** Asked for on this connection, not answered yet, in order. */
   #creating: Watch[] = [];
+  /** Ids on this connection that the server has cancelled: a cancel that was on its way is answered too. */
+  readonly #gone = new Set<bigint>();
   /** Goes up with each connection. */
   #connection = 0;
   #reading = true;
@@ -97,6 +99,7 @@ export class WatchClient {
     if (this.#stream === undefined) return again();
     this.#stream.setReading(this.#reading);
     this.#creating = [];
+    this.#gone.clear();
     for (const watch of this.#watches) {
       watch.id = undefined;
       if (watch.cancelled) continue;
@@ -143,9 +146,11 @@ export class WatchClient {
   }
 
   #canceled(response: WatchResponse): void {
+    if (this.#gone.has(response.watchId)) return;
     const { world } = this.#caller;
     const watch = this.#find(response);
     watch.id = undefined;
+    this.#gone.add(response.watchId);
     if (watch.cancelled) return;
     const { watched } = watch;
     const { compactRevision } = response;

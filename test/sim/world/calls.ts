@@ -33,8 +33,8 @@ export class SimContext implements RpcContext {
 
 /** Where the messages of a stream go: the network. */
 export interface StreamExit {
-  /** Something waits to be taken. */
-  filled(): void;
+  /** Something waits to be taken; so many bytes do. */
+  filled(backlogBytes: number): void;
   ended(error: EtcdError | undefined): void;
 }
 
@@ -70,7 +70,7 @@ export class SimStream implements StreamCall {
     const message = tail === undefined ? head.slice() : Buffer.concat([head, tail]);
     this.queue.push(message);
     this.#queuedBytes += message.length;
-    this.#exit.filled();
+    this.#exit.filled(this.backlogBytes);
   }
 
   end(): void {

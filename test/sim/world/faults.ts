@@ -13,6 +13,7 @@ export function scheduleFaults(world: SimWorld, clients: readonly SimClient[]): 
 function inflict(world: SimWorld, node: SimNode, clients: readonly SimClient[], fault: Fault): void {
   const { process, disk, database, time } = node;
   const { marks } = world;
+  if (world.nowMs >= world.plan.knobs.horizonMs) return;
   const during = (forMs: number, end: () => void): void => {
     world.scheduler.after(forMs, `end of ${fault.kind}`, end);
   };
@@ -38,7 +39,7 @@ function inflict(world: SimWorld, node: SimNode, clients: readonly SimClient[], 
       });
     case 'stuckDisk':
       marks.hit('stuckDisk');
-      disk.stuckUntilMs = world.nowMs + fault.forMs;
+      disk.stuckUntilMs = Math.max(disk.stuckUntilMs, world.nowMs + fault.forMs);
       return;
     case 'slowCommit':
       marks.hit('slowCommit');
@@ -76,7 +77,7 @@ function breakDisk(world: SimWorld, node: SimNode, fault: DiskFault): void {
   if (process !== undefined) process.hadFault = true;
   switch (fault.kind) {
     case 'commitError':
-      if (process !== undefined) database.failNextCommit();
+      database.failsNext = process !== undefined;
       return;
     case 'syncError':
       faults.sync = 'EIO';
@@ -96,6 +97,7 @@ export async function heal(world: SimWorld, clients: readonly SimClient[]): Prom
   const { syncMs, commitMs, lookCostMs } = world.plan.knobs;
   for (const { disk, database, time } of world.nodes) {
     disk.repair();
+    database.failsNext = false;
     disk.files.faults.powerLossAtStep = undefined;
     disk.syncMs = syncMs;
     database.timing.commitMs = commitMs;

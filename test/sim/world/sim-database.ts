@@ -11,6 +11,8 @@ export interface DatabaseTiming {
 
 export class SimDatabase {
   readonly timing: DatabaseTiming;
+  /** The next commit or defragmentation fails. */
+  failsNext = false;
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #marks: Marks;
@@ -38,18 +40,22 @@ export class SimDatabase {
       later: (run) => this.#later(run),
     });
     this.#content = content;
-    return new ProcessBackend(content, isAlive, () => {
-      this.#older = undefined;
+    return new ProcessBackend(content, {
+      isAlive,
+      begins: () => {
+        if (this.failsNext) content.failNextCommit(Object.assign(new Error('EIO: commit'), { code: 'EIO' }));
+        this.failsNext = false;
+      },
+      committed: () => {
+        this.#older = undefined;
+      },
     });
-  }
-
-  failNextCommit(): void {
-    this.#content.failNextCommit(Object.assign(new Error('EIO: commit'), { code: 'EIO' }));
   }
 
   /** The process is gone, and with `powerLoss` what only the kernel knew. */
   crash(powerLoss: boolean): void {
     this.#era++;
+    this.failsNext = false;
     const pending = this.#pending;
     this.#pending = undefined;
     if (powerLoss && this.#older !== undefined && this.#random.below(2) === 0) {
@@ -83,16 +89,21 @@ export class SimDatabase {
   }
 }
 
+interface ProcessEvents {
+  isAlive(): boolean;
+  /** A commit or a defragmentation. */
+  begins(): void;
+  committed(): void;
+}
+
 /** The database as one process sees it: deaf and dumb once the process is dead. */
 class ProcessBackend implements Backend {
   readonly #content: MemoryBackend;
-  readonly #isAlive: () => boolean;
-  readonly #committed: () => void;
+  readonly #process: ProcessEvents;
 
-  constructor(content: MemoryBackend, isAlive: () => boolean, committed: () => void) {
+  constructor(content: MemoryBackend, process: ProcessEvents) {
     this.#content = content;
-    this.#isAlive = isAlive;
-    this.#committed = committed;
+    this.#process = process;
   }
 
   view(): BackendView {
@@ -100,18 +111,20 @@ class ProcessBackend implements Backend {
   }
 
   commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
-    if (!this.#isAlive()) return;
+    if (!this.#process.isAlive()) return;
+    this.#process.begins();
     this.#content.commit(batch, (error) => {
-      if (!this.#isAlive()) return;
-      if (error === undefined) this.#committed();
+      if (!this.#process.isAlive()) return;
+      if (error === undefined) this.#process.committed();
       done(error);
     });
   }
 
   defragment(done: (error: Error | undefined) => void): void {
-    if (!this.#isAlive()) return;
+    if (!this.#process.isAlive()) return;
+    this.#process.begins();
     this.#content.defragment((error) => {
-      if (this.#isAlive()) done(error);
+      if (this.#process.isAlive()) done(error);
     });
   }
 

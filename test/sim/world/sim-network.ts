@@ -4,7 +4,9 @@
  */
 import { EtcdError } from '../../../src/base/etcd-error.ts';
 import type { Random } from '../../../src/base/random.ts';
+import { DEFAULT_WATCH_HUB_OPTIONS } from '../../../src/watch/watch-hub.ts';
 import { SimContext, SimStream } from './calls.ts';
+import type { Marks } from './marks.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimNode, SimProcess } from './sim-node.ts';
 import { Violation } from './violation.ts';
@@ -51,9 +53,11 @@ export class SimNetwork {
   readonly #random: Random;
   readonly #delayMs: number;
   readonly #backlogWeight: number;
+  readonly #marks: Marks;
 
-  constructor(scheduler: Scheduler, random: Random, delayMs: number, backlogWeight: number) {
+  constructor(scheduler: Scheduler, random: Random, marks: Marks, delayMs: number, backlogWeight: number) {
     this.#scheduler = scheduler;
+    this.#marks = marks;
     this.#random = random;
     this.#delayMs = delayMs;
     this.#backlogWeight = backlogWeight;
@@ -82,7 +86,15 @@ export class SimNetwork {
   openStream(node: SimNode, path: string, client: StreamClient): ClientStream | undefined {
     const process = node.serving;
     if (process === undefined) return undefined;
-    return new Connection(this.#scheduler, process, path, this.#backlogWeight, client, () => this.delayMs());
+    return new Connection(
+      this.#scheduler,
+      process,
+      path,
+      this.#backlogWeight,
+      client,
+      () => this.delayMs(),
+      this.#marks,
+    );
   }
 
   #serve(
@@ -115,7 +127,7 @@ export class SimNetwork {
     const method = process.services.find(path);
     if (method?.kind !== 'unary') throw new Error(`${path} is not a unary method`);
     process.busy(1);
-    const answered = (bytes: Uint8Array): void => settle({ kind: 'reply', bytes });
+    const answered = (reply: Reply): void => settle({ kind: 'reply', bytes: whole(reply) });
     try {
       const reply = method.handler(context, request);
       if (!(reply instanceof Promise)) {
@@ -129,6 +141,13 @@ export class SimNetwork {
       failed(error);
     }
   }
+}
+
+/** A long answer comes in pieces. */
+type Reply = Uint8Array | { readonly pieces: readonly Uint8Array[] };
+
+function whole(reply: Reply): Uint8Array {
+  return 'pieces' in reply ? Buffer.concat(reply.pieces) : reply;
 }
 
 function asViolation(path: string, error: unknown): Violation {
@@ -157,13 +176,17 @@ class Connection implements ClientStream {
     weight: number,
     client: StreamClient,
     delayMs: () => number,
+    marks: Marks,
   ) {
     this.#scheduler = scheduler;
     this.#process = process;
     this.#client = client;
     this.#delayMs = delayMs;
     const exit = {
-      filled: () => this.#deliver(),
+      filled: (backlogBytes: number) => {
+        if (backlogBytes > DEFAULT_WATCH_HUB_OPTIONS.streamBacklogBytesMax) marks.hit('watchStalled');
+        this.#deliver();
+      },
       ended: (error: EtcdError | undefined) => {
         this.#end = { error };
         this.#deliver();

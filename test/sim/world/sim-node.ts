@@ -95,7 +95,12 @@ export class SimNode {
     const { scheduler, trace } = this.#host;
     this.#starts++;
     trace.line(scheduler.nowMs, `${this.name} starts for the ${this.#starts}. time`);
-    const process = new SimProcess(this, this.#host, `${this.name}.${this.#starts}`, new SeededRandom(this.#random.uint32()));
+    const process = new SimProcess(
+      this,
+      this.#host,
+      `${this.name}.${this.#starts}`,
+      new SeededRandom(this.#random.uint32()),
+    );
     this.#process = process;
     const { segmentBytes, inlineSync, fillAhead } = this.#knobs;
     const { mutation } = this.#host;
@@ -203,6 +208,8 @@ export class SimProcess {
       const member = await Member.open(this.#memberParts(config, platform));
       if (!this.alive) return false;
       this.#member = member;
+      const { finishedCompactRev, compactRev } = member.state.store;
+      if (finishedCompactRev < compactRev) this.#host.marks.hit('compactionResumed');
       this.#host.mutation?.member?.(member);
       this.#register(member, platform);
       await member.start();
@@ -215,6 +222,12 @@ export class SimProcess {
       this.#fatal('failed to start', error);
       return false;
     }
+  }
+
+  /** Nobody caught what it threw. */
+  crashed(error: unknown): void {
+    if (this.mayFailWith(error)) this.#fatal('uncaught exception', error);
+    else this.fail(new Violation('exception', error instanceof Error ? (error.stack ?? error.message) : String(error)));
   }
 
   die(): void {
@@ -268,11 +281,12 @@ export class SimProcess {
   }
 
   #memberParts(config: ServerConfig, platform: Platform): MemberParts {
-    const { scheduler } = this.#host;
+    const { scheduler, mutation } = this.#host;
+    const clock = new SimClock(scheduler, this.#random, this.node.time, this.name, () => this.alive);
     return {
       config,
       platform,
-      clock: new SimClock(scheduler, this.#random, this.node.time, this.name, () => this.alive),
+      clock: mutation?.clock?.(clock) ?? clock,
       logger: this.#logger(),
       metrics: METRICS,
       onFatal: (what, error) => this.#fatal(what, error),

@@ -47,7 +47,8 @@ export class SimWorld implements NodeHost {
     this.trace = new Trace(options.withText);
     this.mutation = options.mutation;
     const { seed, knobs } = plan;
-    this.network = new SimNetwork(this.scheduler, new SeededRandom(seed + 1), knobs.networkMs, knobs.backlogWeight);
+    const { networkMs, backlogWeight } = knobs;
+    this.network = new SimNetwork(this.scheduler, new SeededRandom(seed + 1), this.marks, networkMs, backlogWeight);
     this.log = new CommittedLog(Math.ceil((3 * knobs.electionMs) / 2000));
     this.leases = new LeaseBook(this.log.reference);
     this.nodes = [new SimNode(this, 'm1', seed + 1000, knobs, configOf(plan))];
@@ -87,13 +88,17 @@ export class SimWorld implements NodeHost {
   afterEvent(): void {
     for (const node of this.nodes) {
       node.afterEvent();
-      if (node.process !== undefined) (this.#monotonic.get(node) as Monotonic).check(node.process);
+      const { process } = node;
+      if (process === undefined) continue;
+      (this.#monotonic.get(node) as Monotonic).check(process);
+      if ((process.member?.jobs.running ?? 0) > 0) this.marks.hit('sliced');
     }
   }
 
-  /** Whether what goes wrong now is nobody's fault: it comes from a process that is dead. */
-  isAftermath(): boolean {
-    return this.nodes.some(({ process }) => process === undefined || !process.alive);
+  /** Something was thrown that nobody caught: the end of a process. Of a dead one it does not count. */
+  crashed(error: unknown): void {
+    for (const { process } of this.nodes) if (process === undefined || !process.alive) return;
+    this.node.process?.crashed(error);
   }
 
   // ---- NodeHost
@@ -121,11 +126,10 @@ export class SimWorld implements NodeHost {
     this.#replayed = 0;
     const { member } = process;
     const { reference } = this.log;
-    const { applyLoop, node, store } = (member as NonNullable<typeof member>).core.parts;
+    const { applyLoop, node } = (member as NonNullable<typeof member>).core.parts;
     if (!process.name.endsWith('.1') && reference.leasesAt(reference.index).length > 0) {
       this.marks.hit('leaseKeptOverRestart');
     }
-    if (store.finishedCompactRev < store.compactRev) this.marks.hit('compactionResumed');
     try {
       // The only member: all that was ever applied is its own.
       require(applyLoop.appliedIndex === reference.index, 'acknowledged entries lost', () => {
@@ -133,7 +137,8 @@ export class SimWorld implements NodeHost {
       });
       // Only then it is known what of the log's end is committed.
       const isCurrent = applyLoop.appliedTerm === node.term;
-      require(isCurrent, 'serves too soon', () => `${process.name} is at term ${applyLoop.appliedTerm} of ${node.term}`);
+      require(isCurrent, 'serves too soon', () =>
+        `${process.name} is at term ${applyLoop.appliedTerm} of ${node.term}`);
       checkState(process, reference);
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
@@ -163,6 +168,7 @@ function configOf({ knobs }: Plan): ServerConfig {
       `--snapshot-count=${knobs.snapshotCount}`,
       `--max-wals=${knobs.walFilesMax}`,
       `--backend-batch-interval=${knobs.batchIntervalMs}ms`,
+      `--max-request-bytes=${knobs.requestBytesMax}`,
       `--quota-backend-bytes=${knobs.quotaBytes === 0 ? -1 : knobs.quotaBytes}`,
     ],
     {},

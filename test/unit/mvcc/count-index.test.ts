@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { fromBinaryString } from '../../../src/base/bytes.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
-import type { Table } from '../../../src/mvcc/backend.ts';
+import type { Borrower, Table } from '../../../src/mvcc/backend.ts';
 import { CountIndex } from '../../../src/mvcc/count-index.ts';
 import type { ScanCursor, ScanReader } from '../../../src/mvcc/overlay.ts';
 import { StoreRig, toQuery } from '../../model/mvcc-rig.ts';
@@ -28,6 +28,10 @@ class CountingReader implements ScanReader {
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
     return this.#inner.get(table, key);
+  }
+
+  lend(table: Table, key: Uint8Array, borrower: Borrower): boolean {
+    return this.#inner.lend(table, key, borrower);
   }
 
   last(table: Table, before?: Uint8Array): { key: Uint8Array; value: Uint8Array } | undefined {

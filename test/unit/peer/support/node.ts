@@ -10,6 +10,7 @@ import type {
 } from '../../../../src/gen/rpc.ts';
 import type { Member } from '../../../../src/membership/member.ts';
 import { HttpPeerTransport, type PeerTransportOptions } from '../../../../src/peer/http-peer-transport.ts';
+import type { PeerMetrics } from '../../../../src/peer/peer-metrics.ts';
 import type { PeerTiming } from '../../../../src/peer/timing.ts';
 import { NodeClock } from '../../../../src/platform/node-clock.ts';
 import { silentLogger } from '../../../../src/ports/logger.ts';
@@ -30,6 +31,15 @@ export const FAST: PeerTiming = {
   snapshotStallMs: 300,
   snapshotAnswerMs: 1000,
   lingerMs: 100,
+};
+
+/** For tests in which nothing may be lost, however busy the machine is. */
+export const PATIENT: PeerTiming = {
+  ...FAST,
+  readMs: 10_000,
+  writeMs: 10_000,
+  snapshotStallMs: 10_000,
+  answerMs: 10_000,
 };
 
 /** Keeps what it is told. */
@@ -101,6 +111,49 @@ export class RecordingHandler implements PeerHandler {
   }
 }
 
+/** Counters by name and labels, added up. */
+export class CountingMetrics implements PeerMetrics {
+  readonly values = new Map<string, number>();
+  readonly peerSentBytes = this.#instrument('sentBytes');
+  readonly peerReceivedBytes = this.#instrument('receivedBytes');
+  readonly peerSentFailures = this.#instrument('sentFailures');
+  readonly peerReceivedFailures = this.#instrument('receivedFailures');
+  readonly peerRoundTripTime = this.#instrument('roundTrips');
+  readonly activePeers = this.#instrument('active');
+  readonly knownPeers = this.#instrument('known');
+  readonly disconnectedPeers = this.#instrument('disconnected');
+  readonly snapshotSend = this.#snapshots('send');
+  readonly snapshotReceive = this.#snapshots('receive');
+
+  get(name: string, ...labels: string[]): number {
+    return this.values.get([name, ...labels].join(' ')) ?? 0;
+  }
+
+  #instrument(name: string) {
+    return {
+      with: (...labels: string[]) => {
+        const key = [name, ...labels].join(' ');
+        const add = (by: number): void => void this.values.set(key, (this.values.get(key) ?? 0) + by);
+        return {
+          inc: (by = 1) => add(by),
+          add,
+          set: (value: number): void => void this.values.set(key, value),
+          observe: () => add(1),
+        };
+      },
+    };
+  }
+
+  #snapshots(name: string) {
+    return {
+      successes: this.#instrument(`${name} successes`),
+      failures: this.#instrument(`${name} failures`),
+      inflights: this.#instrument(`${name} inflights`),
+      duration: this.#instrument(`${name} durations`),
+    };
+  }
+}
+
 export interface NodeOptions {
   readonly id: bigint;
   readonly clusterId?: bigint;
@@ -115,17 +168,19 @@ const running = new Set<TestNode>();
 export class TestNode {
   readonly id: bigint;
   readonly handler = new RecordingHandler();
+  readonly metrics = new CountingMetrics();
   readonly transport: HttpPeerTransport;
 
   constructor(options: NodeOptions) {
     const { id, clusterId = CLUSTER, serverVersion = '3.6.12', port = 0 } = options;
     this.id = id;
     this.transport = new HttpPeerTransport({
-      self: { id, clusterId, serverVersion, urls: [] },
+      self: { id, clusterId, serverVersion, urls: port === 0 ? [] : [`http://127.0.0.1:${port}`] },
       listenUrls: [`http://127.0.0.1:${port}`],
       clock: new NodeClock(),
       logger: silentLogger,
       timing: FAST,
+      metrics: this.metrics,
       ...options.transport,
     });
     running.add(this);
@@ -172,11 +227,11 @@ export function connect(a: TestNode, b: TestNode): void {
 
 /** A message of each stream went each way. */
 export async function settled(a: TestNode, b: TestNode): Promise<void> {
-  await until(() => a.transport.activeSince(b.id) !== undefined && b.transport.activeSince(a.id) !== undefined);
+  await expectSoon(() => a.transport.activeSince(b.id) !== undefined && b.transport.activeSince(a.id) !== undefined);
   await sleep(30);
 }
 
-export async function until(condition: () => boolean, timeoutMs = 5000): Promise<void> {
+export async function expectSoon(condition: () => boolean, timeoutMs = 5000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
