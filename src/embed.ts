@@ -32,6 +32,8 @@ export interface StartParts {
   readonly logger: RootLogger;
   /** Called at most once; the server can only be ended then. */
   readonly onFatal: (what: string, error: Error) => void;
+  /** A snapshot from the leader was stored: the server has to be started again to go on. */
+  readonly onSnapshotStored?: (() => void) | undefined;
   /** This member was removed from the cluster, and the others know: the server has nothing left to do. */
   readonly onRemoved?: (() => void) | undefined;
   /** Both speak the same gRPC; our own framing (`h2`, the default) takes a fraction of the time per call. */
@@ -49,11 +51,11 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
   const listeners = await Listeners.bind(config, listenerLogger);
   const platform = nodePlatform();
   const network = httpPeerNetwork(config, { clock, logger, metrics });
-  const { onRemoved } = parts;
-  const member = await Member.open({ config, platform, network, clock, logger, metrics, onFatal, onRemoved });
-  const { files } = platform;
+  const { onRemoved, onSnapshotStored } = parts;
+  const callbacks = { onFatal, onRemoved, onSnapshotStored };
+  const member = await Member.open({ config, platform, network, clock, logger, metrics, ...callbacks });
   const transport = parts.transport ?? 'h2';
-  const frontEnd = new FrontEnd({ config, member, files, clock, logger, registry, metrics, transport, onFatal });
+  const frontEnd = new FrontEnd({ config, member, clock, logger, registry, metrics, transport, onFatal });
   collectServerMetrics(metrics, member.core, member.hub, {
     etcdVersion: ETCD_COMPAT_VERSION,
     nodeVersion: process.version,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Alarms } from '../apply/alarms.ts';
 import { getUint64BE, putUint64BE } from '../base/bytes.ts';
 import { utf8Encode } from '../base/utf8.ts';
-import type { ConfState } from '../gen/raftpb.ts';
+import type { ConfState, SnapshotMetadata } from '../gen/raftpb.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { leaseTableKey } from '../lease/lease-table.ts';
 import { Cluster } from '../membership/cluster.ts';
@@ -17,7 +17,8 @@ import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
 import type { PeerNetwork } from '../server/peer-transport.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
-import { openLog, type OpenedLog } from './open-log.ts';
+import { discardIncoming, importIncoming, incomingMetadata } from './incoming-snapshot.ts';
+import { markTaken, openLog, type OpenedLog } from './open-log.ts';
 
 const DIR_MODE = 0o700;
 const CONSISTENT_INDEX = utf8Encode('consistent_index');
@@ -96,10 +97,14 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     metrics: walMetrics,
     filesMax: config.walFilesMax,
   };
-  const backend = platform.openBackend(join(databaseDir, 'quorate.mdb'), config.unsafeNoFsync);
+  const { backend, taken } = await openDatabase(parts, databaseDir);
   const buffer = new WriteBuffer(backend);
   const store = new MvccStore(buffer);
   const applied = readApplied(buffer);
+  if (taken !== undefined) {
+    await markTaken(walOptions, taken);
+    discardIncoming(platform.files, databaseDir);
+  }
   const opened = await openLog(walOptions, config, applied.index, network);
   const lessor = new Lessor(
     {
@@ -126,6 +131,24 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     rows: (table) => rows(buffer, table),
   });
   return { ...opened, unlock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
+}
+
+/** The database, with a snapshot from the leader in its place if one came in before the last end. */
+async function openDatabase(
+  { config, platform, logger }: StateParts,
+  dir: string,
+): Promise<{ backend: Backend; taken: SnapshotMetadata | undefined }> {
+  const { files, openBackend } = platform;
+  const path = join(dir, 'quorate.mdb');
+  const taken = incomingMetadata(files, dir);
+  if (taken === undefined) return { backend: openBackend(path, config.unsafeNoFsync), taken };
+  logger.info('taking over a snapshot from the leader', { index: taken.index, term: taken.term });
+  for (const name of files.list(dir)) {
+    if (name.startsWith('quorate.mdb')) files.remove(join(dir, name));
+  }
+  const backend = openBackend(path, config.unsafeNoFsync);
+  await importIncoming(files, dir, taken, backend);
+  return { backend, taken };
 }
 
 function readApplied(reader: Reader): AppliedState {

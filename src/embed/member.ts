@@ -27,10 +27,13 @@ import type { PeerCalls, PeerNetwork, PeerTransport } from '../server/peer-trans
 import { Proposals } from '../server/proposals.ts';
 import { RaftNode } from '../server/raft-node.ts';
 import { RequestIds } from '../server/request-ids.ts';
+import { encodeLegacyStore } from '../server/legacy-store.ts';
 import { WatchDriver } from '../server/watch-driver.ts';
 import { WatchSource } from '../server/watch-source.ts';
+import { DatabaseSnapshots } from '../storage/bbolt/database-snapshots.ts';
 import { DEFAULT_WATCH_HUB_OPTIONS, WatchHub } from '../watch/watch-hub.ts';
 import {
+  appliedRows,
   openMemberState,
   STORAGE_SCHEMA_VERSION,
   stampApplied,
@@ -40,6 +43,7 @@ import {
 } from './member-state.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
+import { storeIncoming } from './incoming-snapshot.ts';
 import { Membership } from './membership.ts';
 import { ProposalTimeouts } from './proposal-timeouts.ts';
 
@@ -62,6 +66,8 @@ export interface MemberParts {
   readonly metrics: EtcdMetrics;
   /** The way to other members; without, this one is alone. */
   readonly network?: PeerNetwork | undefined;
+  /** A snapshot from the leader was stored: this member has to be opened again, and does nothing useful until then. */
+  readonly onSnapshotStored?: (() => void) | undefined;
   /** This member was removed from the cluster: the process has nothing left to do. */
   readonly onRemoved?: (() => void) | undefined;
   /** Something failed after which nothing may be acknowledged: the process has to end. */
@@ -79,6 +85,7 @@ export class Member {
   readonly jobs: JobRunner;
   readonly clusterApi: ClusterApi;
   readonly leaseApi: LeaseApi;
+  readonly snapshots: DatabaseSnapshots;
   readonly #parts: MemberParts;
   readonly #transport: PeerTransport;
   readonly #calls: PeerCalls;
@@ -162,6 +169,14 @@ export class Member {
     this.#leaseKeeper = new LeaseKeeper(this.core);
     this.clusterApi = new ClusterApi(this.core, sha1);
     this.leaseApi = new LeaseApi(this.core);
+    this.snapshots = new DatabaseSnapshots({
+      files: parts.platform.files,
+      dir: state.databaseDir,
+      buffer: state.buffer,
+      jobs: this.jobs,
+      meta: () => appliedRows(this.#applied()),
+      version: STORAGE_SCHEMA_VERSION,
+    });
     this.#versionKeeper = new ClusterVersionKeeper(this.core, ETCD_COMPAT_VERSION);
   }
 
@@ -176,6 +191,9 @@ export class Member {
         leases,
         serverVersion: ETCD_COMPAT_VERSION,
         storageVersion: STORAGE_SCHEMA_VERSION,
+        storeSnapshot: (metadata, database) =>
+          storeIncoming(this.#parts.platform.files, this.state.databaseDir, metadata, database),
+        onSnapshotStored: () => this.#parts.onSnapshotStored?.(),
         onRemoved: () => this.#membership.leave(),
       }),
     );
@@ -273,7 +291,7 @@ export class Member {
       tickMs: config.heartbeatMs,
       readTimeoutMs: requestMs(config),
       send: (messages) => this.#transport.send(messages),
-      sendSnapshot: (message) => this.#refuseSnapshot(message),
+      sendSnapshot: (message) => this.#sendSnapshot(message),
       onSoftState: ({ leader, role }) => {
         nodeLogger.info('raft state changed', { role, leader: leader.toString(16), term: this.#raft.term });
         if (role !== 'leader') lessor.demote();
@@ -301,16 +319,29 @@ export class Member {
     });
   }
 
-  #refuseSnapshot(message: Message): void {
-    const { logger, clock } = this.#parts;
-    logger.error(
-      'a member lacks entries that are not in the log any more, and sending it a snapshot is not supported yet',
-      { to: message.to.toString(16), 'first-index': this.#raft.firstIndex },
-    );
-    // Raft would ask again at once.
-    clock.after(SNAPSHOT_RETRY_MS, () => {
-      if (!this.#isStopped) this.#node.reportSnapshot(message.to, false);
+  /** Not in this turn: what is applied and what the buffer holds belong together only when nothing is under way. */
+  #sendSnapshot(message: Message): void {
+    this.#parts.clock.soon(() => {
+      if (!this.#isStopped) void this.#openSnapshot(message);
     });
+  }
+
+  async #openSnapshot(message: Message): Promise<void> {
+    const { logger } = this.#parts;
+    const to = message.to.toString(16);
+    try {
+      // Both are of the moment before the first pause.
+      const metadata = this.#applied();
+      const data = encodeLegacyStore(this.state.cluster);
+      const snapshot = await this.snapshots.open();
+      if (this.#isStopped) return snapshot.close();
+      const { sizeBytes } = snapshot;
+      const source = { sizeBytes, chunks: () => snapshot.chunks(), done: () => snapshot.close() };
+      this.#transport.sendSnapshot({ ...message, snapshot: { data, metadata } }, source);
+    } catch (error) {
+      logger.error('failed to make a snapshot for a member', { to, error: String(error) });
+      if (!this.#isStopped) this.#node.reportSnapshot(message.to, false);
+    }
   }
 
   #makeFlusher(): Flusher {
@@ -502,8 +533,6 @@ export class Member {
     if (cluster.version === undefined || this.#node.isSoleVoter) await this.#versionKeeper.decide();
   }
 }
-
-const SNAPSHOT_RETRY_MS = 5000;
 
 function electionTicks(config: ServerConfig): number {
   return Math.max(2, Math.round(config.electionMs / config.heartbeatMs));

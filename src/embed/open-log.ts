@@ -1,7 +1,7 @@
 /** The log of a member: opened again, or begun by founding a cluster or by joining one. */
 import { createHash } from 'node:crypto';
 import type { ServerConfig } from '../config/server-config.ts';
-import type { Entry, HardState } from '../gen/raftpb.ts';
+import type { Entry, HardState, SnapshotMetadata } from '../gen/raftpb.ts';
 import type { Member as ClusterMember } from '../membership/member.ts';
 import type { LogPosition } from '../raft/types.ts';
 import { bootstrap, type Bootstrap, type InitialMember } from '../server/bootstrap.ts';
@@ -41,6 +41,26 @@ export async function openLog(
     throw new Error(`the WAL in ${options.dir} was begun with other flags, and never used: remove it`);
   }
   return writeFirst(log, first);
+}
+
+/** The database was replaced by a snapshot: the log goes on from there. */
+export async function markTaken(options: WalOptions, { index, term, confState }: SnapshotMetadata): Promise<void> {
+  const { wal, log } = openWal(options, undefined);
+  const { term: current, vote } = log.hardState;
+  // A vote counts in its term only.
+  const hardState = term > current ? { term, vote: 0n, commit: index } : { term: current, vote, commit: index };
+  const isMarked = log.marks.some((mark) => mark.index === index && mark.term === term);
+  if (!isMarked) {
+    await done((ended) => wal.markSnapshot({ index, term, confState }, ended));
+    await done((ended) => wal.append(hardState, [], true, ended));
+  }
+  await done((ended) => wal.close(ended));
+}
+
+function done(start: (ended: (error: Error | undefined) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start((error) => (error === undefined ? resolve() : reject(error)));
+  });
 }
 
 /** A restart: the flags about the initial cluster do not matter any more. */
@@ -104,9 +124,7 @@ function bootstrapOf(config: ServerConfig): Bootstrap {
 
 async function writeFirst(log: DurableLog, first: Bootstrap): Promise<OpenedLog> {
   const { self, clusterId, hardState, entries, members } = first;
-  await new Promise<void>((resolve, reject) => {
-    log.append(hardState, entries, true, (error) => (error === undefined ? resolve() : reject(error)));
-  });
+  await done((ended) => log.append(hardState, entries, true, ended));
   const logStart = { index: 0, term: 0 };
   return { memberId: self.id, clusterId, log, hardState, logStart, entries, contacts: members };
 }

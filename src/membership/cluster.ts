@@ -60,6 +60,10 @@ export class Cluster {
     return this.#members.get(id);
   }
 
+  removed(): bigint[] {
+    return [...this.#removed];
+  }
+
   isRemoved(id: bigint): boolean {
     return this.#removed.has(id);
   }

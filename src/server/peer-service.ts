@@ -1,6 +1,6 @@
 /** What this member does for the others: takes in Raft's messages, and answers what they ask. */
 import { etcdError } from '../base/etcd-error.ts';
-import { MessageType, type Message } from '../gen/raftpb.ts';
+import { MessageType, type Message, type SnapshotMetadata } from '../gen/raftpb.ts';
 import type {
   HashKVResponse,
   LeaseKeepAliveRequest,
@@ -20,20 +20,25 @@ export interface PeerServiceParts {
   readonly leases: LeaseApi;
   readonly serverVersion: string;
   readonly storageVersion: string;
+  /** Stores a snapshot; durable when it resolves. */
+  readonly storeSnapshot: (metadata: SnapshotMetadata, database: AsyncIterable<Uint8Array>) => Promise<void>;
+  /** A snapshot was stored: the member has to start again with it. */
+  readonly onSnapshotStored: () => void;
   /** This member is no part of the cluster any more. */
   readonly onRemoved: () => void;
 }
 
 export class PeerService implements PeerHandler {
   readonly #parts: PeerServiceParts;
+  #isReceiving = false;
 
   constructor(parts: PeerServiceParts) {
     this.#parts = parts;
   }
 
   process(message: Message): void {
-    if (message.type === MessageType.MsgSnap) this.#refuseSnapshot(message);
-    else this.#parts.core.parts.node.step(message);
+    // A snapshot comes with its database, or is of no use.
+    if (message.type !== MessageType.MsgSnap) this.#parts.core.parts.node.step(message);
   }
 
   isRemoved(id: bigint): boolean {
@@ -48,9 +53,32 @@ export class PeerService implements PeerHandler {
     this.#parts.core.parts.node.reportSnapshot(id, ok);
   }
 
-  receiveSnapshot(message: Message, _database: AsyncIterable<Uint8Array>): Promise<void> {
-    this.#refuseSnapshot(message);
-    return Promise.reject(new Error('quorate: taking over a snapshot from another member is not supported yet'));
+  async receiveSnapshot(message: Message, database: AsyncIterable<Uint8Array>): Promise<void> {
+    const { core, storeSnapshot, onSnapshotStored } = this.#parts;
+    const { node, memberId, logger } = core.parts;
+    const metadata = message.snapshot?.metadata;
+    if (metadata?.confState === undefined) throw new Error('the snapshot says nothing of the members');
+    if (message.term < node.term) throw new Error('the snapshot is of a former leader');
+    if (node.holds(metadata.index, metadata.term)) {
+      // Raft tells the leader so.
+      for await (const _ of database);
+      node.step(message);
+      return;
+    }
+    const { voters, learners } = metadata.confState;
+    if (!voters.includes(memberId) && !learners.includes(memberId)) throw new Error('the snapshot lacks this member');
+    if (this.#isReceiving) throw new Error('another snapshot is being received');
+    this.#isReceiving = true;
+    try {
+      await storeSnapshot(metadata, database);
+    } finally {
+      this.#isReceiving = false;
+    }
+    logger.warn('stored a snapshot from the leader; starting again with it', {
+      index: metadata.index,
+      term: metadata.term,
+    });
+    onSnapshotStored();
   }
 
   removedFromCluster(): void {
@@ -96,12 +124,5 @@ export class PeerService implements PeerHandler {
 
   isDowngradeEnabled(): Promise<boolean> {
     return Promise.resolve(false);
-  }
-
-  #refuseSnapshot(message: Message): void {
-    this.#parts.core.parts.logger.error(
-      'the leader does not have the entries any more that this member lacks, and taking over a snapshot is not supported yet',
-      { from: message.from.toString(16), index: message.snapshot?.metadata?.index },
-    );
   }
 }

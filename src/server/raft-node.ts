@@ -97,6 +97,12 @@ export class RaftNode {
     return this.#leaderSinceMs;
   }
 
+  /** Whether the log has this entry, or has it behind it. */
+  holds(index: number, term: number): boolean {
+    const { raft } = this.#parts;
+    return index <= raft.committed || raft.termAt(index) === term;
+  }
+
   status(): RaftStatus {
     return this.#parts.raft.status();
   }
