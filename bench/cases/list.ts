@@ -3,7 +3,7 @@ import { decodeRangeResponse, encodeRangeRequest, type RangeRequestInit } from '
 import type { BenchCase, CaseContext, Measurement } from '../case.ts';
 import { Client, PATH } from '../load/client.ts';
 import { GRPC_PREFIX_BYTES, grpcFrame } from '../load/grpc-frame.ts';
-import { h2load } from '../load/h2load.ts';
+import { h2load, type H2loadRun } from '../load/h2load.ts';
 import { unaryLoad } from '../load/h2load-output.ts';
 import { preload } from '../load/preload.ts';
 import { KeySpace, OBJECT_BYTES } from '../load/workload.ts';
@@ -41,21 +41,22 @@ async function run(context: CaseContext, limit: number): Promise<Measurement[]> 
     throw new Error(`a LIST of ${kvs.length} of ${count} objects, not of ${expected} of ${sizes.listObjects}`);
   }
 
-  const shape = { connections: 1, streams: 1 };
-  const load = {
+  const load: H2loadRun = {
     port: server.port,
     path: PATH.range,
-    bodies: [grpcFrame(message)],
+    body: grpcFrame(message),
+    connections: 1,
     streamsPerConnection: 1,
     dir: context.dir,
+    amount: { durationMs: sizes.warmupMs },
   };
-  const warmup = await h2load({ ...load, amount: { durationMs: sizes.warmupMs } });
-  const requestsPerConnection = requestsFor(warmup, shape, sizes.loadMs);
-  const { connections } = await h2load({ ...load, amount: { requestsPerConnection } });
-  const dataBytes = connections.reduce((sum, { summary }) => sum + summary.dataBytes, 0);
-  const expectedBytes = requestsPerConnection * (GRPC_PREFIX_BYTES + sample.length);
-  if (dataBytes !== expectedBytes) throw new Error(`${dataBytes} bytes of replies, not ${expectedBytes}`);
-  const { perSecond, latenciesMs } = unaryLoad(connections.map(({ log }) => log));
+  const requests = requestsFor(await h2load(load), load, sizes.loadMs);
+  const { summary, log } = await h2load({ ...load, amount: { requests } });
+  const expectedBytes = requests * (GRPC_PREFIX_BYTES + sample.length);
+  if (summary.dataBytes !== expectedBytes) {
+    throw new Error(`${summary.dataBytes} bytes of replies, not ${expectedBytes}`);
+  }
+  const { perSecond, latenciesMs } = unaryLoad(log);
   return [
     { name: 'rate', unit: '/s', better: 'more', value: perSecond, headline: true },
     { name: 'p50', unit: 'ms', better: 'less', value: percentile(latenciesMs, 50) },

@@ -26,7 +26,8 @@ export const putDuringListCase: BenchCase = {
     const lists = h2load({
       port: server.port,
       path: PATH.range,
-      bodies: [grpcFrame(encodeRangeRequest(PODS.range))],
+      body: grpcFrame(encodeRangeRequest(PODS.range)),
+      connections: 1,
       streamsPerConnection: 1,
       dir: context.dir,
       amount: { durationMs: sizes.warmupMs + sizes.loadMs + 2 * MARGIN_MS },
@@ -47,11 +48,10 @@ export const putDuringListCase: BenchCase = {
         next: () => ({ kind: 'put', path: PATH.put, body: bodies[next++ % WRITTEN_KEYS] as Uint8Array }),
       });
     });
-    const [{ connections }, { latencies }] = await Promise.all([lists, puts]);
-    const listed = connections[0]?.summary;
+    const [{ summary: listed }, { latencies }] = await Promise.all([lists, puts]);
     // Each at least its objects: less would be an error, which has no message.
-    const leastBytes = (listed?.succeeded ?? 0) * sizes.listObjects * OBJECT_BYTES;
-    if (listed === undefined || listed.succeeded === 0 || listed.dataBytes < leastBytes) {
+    const leastBytes = listed.succeeded * sizes.listObjects * OBJECT_BYTES;
+    if (listed.succeeded === 0 || listed.dataBytes < leastBytes) {
       throw new Error(`LISTs failed: ${JSON.stringify(listed)}`);
     }
     return [

@@ -1,5 +1,5 @@
 import type { Client } from '../load/client.ts';
-import type { H2loadResult } from '../load/h2load.ts';
+import type { H2loadResult, H2loadRun } from '../load/h2load.ts';
 
 const SETTLE_MS = 50;
 
@@ -13,13 +13,8 @@ export async function settled(client: Client): Promise<number> {
   }
 }
 
-/** How many requests each connection gets so that the load lasts about `loadMs`, by what the warm-up did. */
-export function requestsFor(
-  warmup: H2loadResult,
-  shape: { readonly connections: number; readonly streams: number },
-  loadMs: number,
-): number {
-  const perSecond = warmup.connections.reduce((sum, { summary }) => sum + summary.requestsPerSecond, 0);
-  const each = Math.round((perSecond * loadMs) / 1000 / shape.connections);
-  return Math.max(each, 4 * shape.streams);
+/** How many requests make a load of about `loadMs`, by what the warm-up did. */
+export function requestsFor(warmup: H2loadResult, load: H2loadRun, loadMs: number): number {
+  const requests = Math.round((warmup.summary.requestsPerSecond * loadMs) / 1000);
+  return Math.max(requests, 4 * load.connections * load.streamsPerConnection);
 }

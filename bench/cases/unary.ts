@@ -1,11 +1,11 @@
-/** Put and range of one key for each connection, by h2load. */
+/** Put and range of one key, by h2load. */
 import { encodePutRequest, encodeRangeRequest } from '../../src/gen/rpc.ts';
 import type { BenchCase, CaseContext, Measurement } from '../case.ts';
 import { Client, PATH } from '../load/client.ts';
 import { GRPC_PREFIX_BYTES, grpcFrame } from '../load/grpc-frame.ts';
-import { h2load } from '../load/h2load.ts';
+import { h2load, type H2loadRun } from '../load/h2load.ts';
 import { unaryLoad } from '../load/h2load-output.ts';
-import { KeySpace, seededRandom, VALUE_BYTES, valueOf } from '../load/workload.ts';
+import { seededRandom, VALUE_BYTES, valueOf } from '../load/workload.ts';
 import { percentile } from '../statistics.ts';
 import { requestsFor, settled } from './settle.ts';
 
@@ -19,8 +19,6 @@ const SHAPES: readonly Shape[] = [
   { connections: 10, streams: 1 },
   { connections: 10, streams: 50 },
 ];
-
-const KEYS = new KeySpace('/bench/unary/');
 
 export const unaryCases: readonly BenchCase[] = (['put', 'range'] as const).flatMap((operation) =>
   SHAPES.map((shape) => unaryCase(operation, shape)),
@@ -38,40 +36,38 @@ function unaryCase(operation: 'put' | 'range', shape: Shape): BenchCase {
 async function run(context: CaseContext, operation: 'put' | 'range', shape: Shape): Promise<Measurement[]> {
   const server = await context.start();
   const client = await Client.open(server.port);
+  const key = new TextEncoder().encode('/bench/unary');
   const value = valueOf(VALUE_BYTES, seededRandom(1));
-  const keys = Array.from({ length: shape.connections }, (_, i) => KEYS.key(i));
-  for (const key of keys) await client.put({ key, value });
-  const messages = keys.map((key) =>
-    operation === 'put' ? encodePutRequest({ key, value }) : encodeRangeRequest({ key }),
-  );
-  const load = {
+  await client.put({ key, value });
+  const message = operation === 'put' ? encodePutRequest({ key, value }) : encodeRangeRequest({ key });
+  const load: H2loadRun = {
     port: server.port,
     path: PATH[operation],
-    bodies: messages.map(grpcFrame),
+    body: grpcFrame(message),
+    connections: shape.connections,
     streamsPerConnection: shape.streams,
     dir: context.dir,
+    amount: { durationMs: context.sizes.warmupMs },
   };
 
-  const warmup = await h2load({ ...load, amount: { durationMs: context.sizes.warmupMs } });
-  const before = await settled(client);
-  const sample = await client.unary(PATH[operation], messages[0] as Uint8Array);
-  const written = operation === 'put' ? 1 : 0;
-  const requestsPerConnection = requestsFor(warmup, shape, context.sizes.loadMs);
+  const warmup = await h2load(load);
+  await settled(client);
+  const sample = await client.unary(PATH[operation], message);
+  const revision = await client.revision();
+  const requests = requestsFor(warmup, load, context.sizes.loadMs);
   const cpuBefore = await server.cpuSeconds();
-  const { connections } = await h2load({ ...load, amount: { requestsPerConnection } });
+  const { summary, log } = await h2load({ ...load, amount: { requests } });
   const cpuSeconds = (await server.cpuSeconds()) - cpuBefore;
 
-  const total = requestsPerConnection * shape.connections;
-  const expected = { total, replyBytes: sample.length, revision: before + written };
-  const dataBytes = connections.reduce((sum, { summary }) => sum + summary.dataBytes, 0);
-  checkReplies(operation, expected, dataBytes, await client.revision());
+  const expected = { total: requests, replyBytes: sample.length, revision };
+  checkReplies(operation, expected, summary.dataBytes, await client.revision());
   client.close();
-  const { perSecond, latenciesMs } = unaryLoad(connections.map(({ log }) => log));
+  const { perSecond, latenciesMs } = unaryLoad(log);
   return [
     { name: 'rate', unit: '/s', better: 'more', value: perSecond, headline: true },
     { name: 'p50', unit: 'ms', better: 'less', value: percentile(latenciesMs, 50) },
     { name: 'p99', unit: 'ms', better: 'less', value: percentile(latenciesMs, 99) },
-    { name: 'server CPU per request', unit: 'µs', better: 'less', value: (cpuSeconds / total) * 1e6 },
+    { name: 'server CPU per request', unit: 'µs', better: 'less', value: (cpuSeconds / requests) * 1e6 },
   ];
 }
 

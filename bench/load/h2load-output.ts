@@ -47,38 +47,15 @@ export interface UnaryLoad {
   readonly latenciesMs: Float64Array;
 }
 
-/**
- * Rate and latencies over the time in which every connection was busy: from when the last one began until the first one
- * ended. Where the load was too short for that, over all of it, which makes the rate smaller than it was.
- */
-export function unaryLoad(logs: readonly (readonly LogEntry[])[]): UnaryLoad {
-  const spans = logs.map(spanOf);
-  const common = {
-    fromUs: Math.max(...spans.map(({ fromUs }) => fromUs)),
-    toUs: Math.min(...spans.map(({ toUs }) => toUs)),
-  };
-  const whole = {
-    fromUs: Math.min(...spans.map(({ fromUs }) => fromUs)),
-    toUs: Math.max(...spans.map(({ toUs }) => toUs)),
-  };
-  const { fromUs, toUs } = common.fromUs < common.toUs ? common : whole;
-  const latencies: number[] = [];
-  for (const log of logs) {
-    for (const { startUs, durationUs } of log) {
-      const endUs = startUs + durationUs;
-      if (endUs > fromUs && endUs <= toUs) latencies.push(durationUs / 1000);
-    }
-  }
-  return { perSecond: (latencies.length / (toUs - fromUs)) * 1e6, latenciesMs: Float64Array.from(latencies).sort() };
-}
-
-function spanOf(log: readonly LogEntry[]): { readonly fromUs: number; readonly toUs: number } {
-  if (log.length === 0) throw new Error('a connection without a request');
+/** Rate and latencies from the first request's start to the last one's end. */
+export function unaryLoad(log: readonly LogEntry[]): UnaryLoad {
+  if (log.length === 0) throw new Error('h2load made no request');
   let fromUs = Infinity;
   let toUs = -Infinity;
   for (const { startUs, durationUs } of log) {
     fromUs = Math.min(fromUs, startUs);
     toUs = Math.max(toUs, startUs + durationUs);
   }
-  return { fromUs, toUs };
+  const latenciesMs = Float64Array.from(log, ({ durationUs }) => durationUs / 1000).sort();
+  return { perSecond: (log.length / (toUs - fromUs)) * 1e6, latenciesMs };
 }

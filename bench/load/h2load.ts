@@ -14,42 +14,30 @@ export function h2loadVersion(): string {
 export interface H2loadRun {
   readonly port: number;
   readonly path: string;
-  /** One gRPC frame for each connection: a process of its own sends nothing else. */
-  readonly bodies: readonly Uint8Array[];
+  /** The gRPC frame that every request sends. */
+  readonly body: Uint8Array;
+  readonly connections: number;
   readonly streamsPerConnection: number;
-  /** For bodies and logs. */
+  /** For its body and log. */
   readonly dir: string;
-  /** Either a number of requests for each connection, or a time. */
-  readonly amount: { readonly requestsPerConnection: number } | { readonly durationMs: number };
+  /** Either a number of requests, all connections together, or a time. */
+  readonly amount: { readonly requests: number } | { readonly durationMs: number };
 }
 
 export interface H2loadResult {
-  readonly connections: readonly { readonly summary: H2loadSummary; readonly log: readonly LogEntry[] }[];
+  readonly summary: H2loadSummary;
+  readonly log: readonly LogEntry[];
 }
 
-/** Resolves when every process has ended; rejects when one of them saw an error of the transport or of HTTP. */
+/** Rejects when it saw an error of the transport or of HTTP. */
 export async function h2load(run: H2loadRun): Promise<H2loadResult> {
-  return { connections: await Promise.all(run.bodies.map((body, i) => oneConnection(run, body, i))) };
-}
-
-const ONE_CONNECTION = '--clients=1';
-
-async function oneConnection(
-  run: H2loadRun,
-  body: Uint8Array,
-  index: number,
-): Promise<H2loadResult['connections'][number]> {
-  const bodyFile = join(run.dir, `body-${index}`);
-  const logFile = join(run.dir, `h2load-${index}.log`);
-  await Promise.all([writeFile(bodyFile, body), writeFile(logFile, '')]);
-  const amount =
-    'durationMs' in run.amount
-      ? `--duration=${run.amount.durationMs}ms`
-      : `--requests=${run.amount.requestsPerConnection}`;
+  const bodyFile = join(run.dir, 'h2load-body');
+  const logFile = join(run.dir, 'h2load-log');
+  await Promise.all([writeFile(bodyFile, run.body), writeFile(logFile, '')]);
   const output = await outputOf('h2load', [
-    ONE_CONNECTION,
+    `--clients=${run.connections}`,
     `--max-concurrent-streams=${run.streamsPerConnection}`,
-    amount,
+    'durationMs' in run.amount ? `--duration=${run.amount.durationMs}ms` : `--requests=${run.amount.requests}`,
     `--data=${bodyFile}`,
     `--log-file=${logFile}`,
     '--header=content-type: application/grpc',

@@ -163,7 +163,13 @@ export class Member {
     };
     this.#logKeeper = new LogKeeper(
       keeperOptions,
-      { raft: this.#raft, log: state.log, logger, confState: () => this.#membership.confState },
+      {
+        raft: this.#raft,
+        log: state.log,
+        logger,
+        confState: () => this.#membership.confState,
+        onLogError: (error) => parts.onFatal('failed to write the log', error),
+      },
       state.applied.index,
     );
     this.#leaseKeeper = new LeaseKeeper(this.core);
@@ -226,6 +232,7 @@ export class Member {
     await this.#transport.stop();
     await new Promise<void>((resolve) => this.flusher.flush(resolve));
     this.flusher.stop();
+    this.#logKeeper.stop();
     await new Promise<void>((resolve) => this.state.log.close(() => resolve()));
     this.state.buffer.close();
     this.state.backend.close();

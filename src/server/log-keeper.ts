@@ -16,40 +16,55 @@ export interface LogKeeperOptions {
   readonly memoryBytesMax: number;
 }
 
+export interface LogKeeperParts {
+  readonly raft: Raft;
+  readonly log: DurableLog;
+  readonly logger: Logger;
+  readonly confState: () => ConfState;
+  /** The log cannot be written any more. */
+  readonly onLogError: (error: Error) => void;
+}
+
 export class LogKeeper {
   readonly #options: LogKeeperOptions;
   readonly #raft: Raft;
   readonly #log: DurableLog;
   readonly #logger: Logger;
   readonly #confState: () => ConfState;
+  readonly #onLogError: (error: Error) => void;
   #markedIndex: number;
   #marking = false;
+  #stopped = false;
 
-  constructor(
-    options: LogKeeperOptions,
-    parts: { raft: Raft; log: DurableLog; logger: Logger; confState: () => ConfState },
-    markedIndex: number,
-  ) {
+  constructor(options: LogKeeperOptions, parts: LogKeeperParts, markedIndex: number) {
     this.#options = options;
     this.#raft = parts.raft;
     this.#log = parts.log;
     this.#logger = parts.logger;
     this.#confState = parts.confState;
+    this.#onLogError = parts.onLogError;
     this.#markedIndex = markedIndex;
+  }
+
+  /** Before the log is closed. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   /** The database holds everything up to `index`, durably. */
   flushed(index: number): void {
     const isHeavy = this.#raft.logBytes > this.#options.memoryBytesMax;
     const isDue = index - this.#markedIndex >= this.#options.snapshotCount;
-    if (this.#marking || index <= this.#markedIndex || !(isDue || isHeavy)) return;
+    if (this.#stopped || this.#marking || index <= this.#markedIndex || !(isDue || isHeavy)) return;
     const term = this.#raft.termAt(index);
     if (term === undefined) return;
     this.#marking = true;
     this.#log.markSnapshot({ index, term, confState: this.#confState() }, (error) => {
       this.#marking = false;
-      // The log has failed; whoever appends next is told.
-      if (error !== undefined) return;
+      if (error !== undefined) {
+        this.#onLogError(error);
+        return;
+      }
       this.#markedIndex = index;
       const through = this.#compactable(index, isHeavy);
       this.#log.release(through);

@@ -60,7 +60,7 @@ class Generator {
       fillAhead: this.#chance(0.5),
       syncMs: this.#pick([0.1, 0.1, 2, 15]),
       commitMs: this.#pick([0.5, 5, 60]),
-      lookCostMs: this.#chance(0.05) ? 2 : this.#pick([0.002, 0.05, 0.3]),
+      lookCostMs: this.#chance(0.1) ? 2 : this.#pick([0.002, 0.05, 0.3]),
       networkMs: this.#pick([0.1, 1, 10]),
       visibleAtOnce: this.#chance(0.5),
       quotaBytes: this.#chance(0.1) ? this.#pick([24_000, 40_000]) : 0,

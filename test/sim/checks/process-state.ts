@@ -28,12 +28,15 @@ export class Monotonic {
     this.#grows(process, 'commit index', this.#commit, commitIndex);
     this.#grows(process, 'applied index', this.#applied, appliedIndex);
     this.#grows(process, 'revision', this.#revision, store.currentRev);
-    this.#grows(process, 'term', this.#term, term);
+    // A term that nobody was told of may be forgotten.
+    if (process.isServing) {
+      this.#grows(process, 'term', this.#term, term);
+      this.#term = term;
+    }
     require(appliedIndex <= commitIndex, 'applied, not committed', () => `${process.name}: ${appliedIndex}`);
     this.#commit = commitIndex;
     this.#applied = appliedIndex;
     this.#revision = store.currentRev;
-    this.#term = term;
   }
 
   #grows(process: SimProcess, what: string, before: number, now: number): void {

@@ -10,6 +10,8 @@ import { require } from './violation.ts';
 const SERVES_WITHIN_MS = 5000;
 /** A request that was under way when the faults ended is over by then: the server gives up after 7 s. */
 const SETTLES_WITHIN_MS = 12_000;
+/** As long as anything on a disk takes at the worst. */
+const FAILS_WITHIN_MS = 5000;
 const WATCHES_LEVEL_WITHIN_MS = 5000;
 /** A lease whose time is over is gone by then: the search for such every 500 ms, one failed try, which is repeated after 7 s. */
 const LEASE_GONE_WITHIN_MS = 9000;
@@ -41,6 +43,8 @@ export class Scenario {
     await world.sleep(Math.max(0, world.plan.knobs.horizonMs - world.nowMs), 'horizon');
     world.line('faults stop');
     await heal(world, this.#clients);
+    // What fails of what was begun before ends the process.
+    if (world.node.process?.hadFault === true) await world.sleep(FAILS_WITHIN_MS, 'last failures');
     await this.#serves();
     await Promise.race([done, this.#until(() => running === 0, SETTLES_WITHIN_MS, 'requests hang')]);
     await this.#progress();

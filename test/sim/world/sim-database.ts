@@ -42,9 +42,10 @@ export class SimDatabase {
     this.#content = content;
     return new ProcessBackend(content, {
       isAlive,
-      begins: () => {
-        if (this.failsNext) content.failNextCommit(Object.assign(new Error('EIO: commit'), { code: 'EIO' }));
+      failure: () => {
+        const fails = this.failsNext;
         this.failsNext = false;
+        return fails ? Object.assign(new Error('EIO: database'), { code: 'EIO' }) : undefined;
       },
       committed: () => {
         this.#older = undefined;
@@ -91,8 +92,8 @@ export class SimDatabase {
 
 interface ProcessEvents {
   isAlive(): boolean;
-  /** A commit or a defragmentation. */
-  begins(): void;
+  /** What the commit or defragmentation that begins now will fail with. */
+  failure(): Error | undefined;
   committed(): void;
 }
 
@@ -112,7 +113,8 @@ class ProcessBackend implements Backend {
 
   commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
     if (!this.#process.isAlive()) return;
-    this.#process.begins();
+    const failure = this.#process.failure();
+    if (failure !== undefined) this.#content.failNextCommit(failure);
     this.#content.commit(batch, (error) => {
       if (!this.#process.isAlive()) return;
       if (error === undefined) this.#process.committed();
@@ -122,9 +124,10 @@ class ProcessBackend implements Backend {
 
   defragment(done: (error: Error | undefined) => void): void {
     if (!this.#process.isAlive()) return;
-    this.#process.begins();
-    this.#content.defragment((error) => {
-      if (this.#process.isAlive()) done(error);
+    // Unlike a commit that fails, it leaves everything as it was.
+    const failure = this.#process.failure();
+    this.#content.defragment(() => {
+      if (this.#process.isAlive()) done(failure);
     });
   }
 
