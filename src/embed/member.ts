@@ -4,7 +4,7 @@ import { Applier, type ApplyResult } from '../apply/applier.ts';
 import type { Command } from '../apply/command.ts';
 import { EtcdError, etcdError } from '../base/etcd-error.ts';
 import { SeededRandom } from '../base/random.ts';
-import { EntryType, decodeConfChange, type Entry, type Message } from '../gen/raftpb.ts';
+import { EntryType, decodeConfChange, type Entry } from '../gen/raftpb.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Histogram } from '../ports/metrics.ts';
@@ -27,7 +27,7 @@ import type { PeerCalls, PeerNetwork, PeerTransport } from '../server/peer-trans
 import { Proposals } from '../server/proposals.ts';
 import { RaftNode } from '../server/raft-node.ts';
 import { RequestIds } from '../server/request-ids.ts';
-import { encodeLegacyStore } from '../server/legacy-store.ts';
+import { SnapshotDispatch } from '../server/snapshot-dispatch.ts';
 import { WatchDriver } from '../server/watch-driver.ts';
 import { WatchSource } from '../server/watch-source.ts';
 import { DatabaseSnapshots } from '../storage/bbolt/database-snapshots.ts';
@@ -91,6 +91,7 @@ export class Member {
   readonly #calls: PeerCalls;
   readonly #membership: Membership;
   readonly #versionKeeper: ClusterVersionKeeper;
+  readonly #snapshotDispatch: SnapshotDispatch;
   readonly #requestIds: RequestIds;
   readonly #raft: Raft;
   readonly #node: RaftNode;
@@ -183,6 +184,15 @@ export class Member {
       meta: () => appliedRows(this.#applied()),
       version: STORAGE_SCHEMA_VERSION,
     });
+    this.#snapshotDispatch = new SnapshotDispatch({
+      snapshots: this.snapshots,
+      metadata: () => this.#applied(),
+      cluster: state.cluster,
+      transport: this.#transport,
+      clock,
+      logger: logger.child('server/snapshot-dispatch.ts'),
+      failed: (id) => this.#node.reportSnapshot(id, false),
+    });
     this.#versionKeeper = new ClusterVersionKeeper(this.core, ETCD_COMPAT_VERSION);
   }
 
@@ -224,6 +234,7 @@ export class Member {
     this.#isStopped = true;
     this.#versionKeeper.stop();
     this.#membership.stop();
+    this.#snapshotDispatch.stop();
     this.#leaseKeeper.stop();
     this.#watchDriver.stop();
     this.core.stop();
@@ -298,7 +309,7 @@ export class Member {
       tickMs: config.heartbeatMs,
       readTimeoutMs: requestMs(config),
       send: (messages) => this.#transport.send(messages),
-      sendSnapshot: (message) => this.#sendSnapshot(message),
+      sendSnapshot: (message) => this.#snapshotDispatch.send(message),
       onSoftState: ({ leader, role }) => {
         nodeLogger.info('raft state changed', { role, leader: leader.toString(16), term: this.#raft.term });
         if (role !== 'leader') lessor.demote();
@@ -324,31 +335,6 @@ export class Member {
       initial: applied.confState,
       contacts,
     });
-  }
-
-  /** Not in this turn: what is applied and what the buffer holds belong together only when nothing is under way. */
-  #sendSnapshot(message: Message): void {
-    this.#parts.clock.soon(() => {
-      if (!this.#isStopped) void this.#openSnapshot(message);
-    });
-  }
-
-  async #openSnapshot(message: Message): Promise<void> {
-    const { logger } = this.#parts;
-    const to = message.to.toString(16);
-    try {
-      // Both are of the moment before the first pause.
-      const metadata = this.#applied();
-      const data = encodeLegacyStore(this.state.cluster);
-      const snapshot = await this.snapshots.open();
-      if (this.#isStopped) return snapshot.close();
-      const { sizeBytes } = snapshot;
-      const source = { sizeBytes, chunks: () => snapshot.chunks(), done: () => snapshot.close() };
-      this.#transport.sendSnapshot({ ...message, snapshot: { data, metadata } }, source);
-    } catch (error) {
-      logger.error('failed to make a snapshot for a member', { to, error: String(error) });
-      if (!this.#isStopped) this.#node.reportSnapshot(message.to, false);
-    }
   }
 
   #makeFlusher(): Flusher {

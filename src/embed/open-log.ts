@@ -46,9 +46,12 @@ export async function openLog(
 /** The database was replaced by a snapshot: the log goes on from there. */
 export async function markTaken(options: WalOptions, { index, term, confState }: SnapshotMetadata): Promise<void> {
   const { wal, log } = openWal(options, undefined);
-  const { term: current, vote } = log.hardState;
-  // A vote counts in its term only.
-  const hardState = term > current ? { term, vote: 0n, commit: index } : { term: current, vote, commit: index };
+  const { term: current, vote, commit } = log.hardState;
+  // A vote counts in its term only. Entries after the snapshot may have come in before the end; they stay.
+  const hardState = {
+    ...(term > current ? { term, vote: 0n } : { term: current, vote }),
+    commit: Math.max(index, commit),
+  };
   const isMarked = log.marks.some((mark) => mark.index === index && mark.term === term);
   if (!isMarked) {
     await done((ended) => wal.markSnapshot({ index, term, confState }, ended));
