@@ -12,6 +12,7 @@ const RANGES: readonly (readonly [string, string])[] = [
   ['l', 'm'],
   ['c', 'd'],
   ['r', 's'],
+  ['f', 'g'],
 ];
 const SLOTS = 4;
 
@@ -24,6 +25,8 @@ class Generator {
   readonly #random: SeededRandom;
   /** Of the values that are not just a few bytes. */
   #valueBytes = [300, 2000, 6000];
+  /** Whether there are many keys. */
+  #fills = false;
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -32,6 +35,7 @@ class Generator {
 
   plan(): Plan {
     const knobs = this.#knobs();
+    this.#fills = this.#chance(0.25);
     if (this.#chance(0.02)) this.#valueBytes = [100_000];
     const clients: ClientPlan[] = [];
     for (let count = 2 + this.#below(4); count > 0; count--) clients.push(this.#client(knobs));
@@ -86,6 +90,8 @@ class Generator {
   }
 
   #action(): Action {
+    if (this.#fills && this.#chance(0.1))
+      return { kind: 'fill', from: 10 * this.#below(30), count: 1 + this.#below(100) };
     const which = this.#below(100);
     if (which < 30) return this.#put();
     if (which < 38) return this.#delete();
@@ -98,8 +104,8 @@ class Generator {
     if (which < 92) return { kind: 'cancelWatch', watch: this.#below(4) };
     if (which < 94) return { kind: 'askProgress' };
     if (which < 97) return this.#chance(0.5) ? { kind: 'hash' } : { kind: 'hash', back: this.#below(10) };
-    if (which < 98) return { kind: 'defragment' };
-    if (which < 99) return this.#chance(0.3) ? { kind: 'snapshot' } : { kind: 'leases' };
+    if (which < 98) return { kind: this.#pick(['defragment', 'status'] as const) };
+    if (which < 99) return { kind: this.#pick(['snapshot', 'leases', 'status'] as const) };
     return { kind: 'disarm' };
   }
 
@@ -117,7 +123,7 @@ class Generator {
 
   #delete(): Action {
     if (this.#chance(0.7)) return { kind: 'delete', key: this.#anyKey(), prevKv: this.#chance(0.5) };
-    const [key, end] = this.#pick(RANGES.slice(0, 2));
+    const [key, end] = this.#fills && this.#chance(0.3) ? ['f01', 'f02'] : this.#pick(RANGES.slice(0, 2));
     // Ranges of deletes leave the registers alone: their histories are of single keys.
     return { kind: 'delete', key, end: end === '\0' ? 'q' : end, prevKv: this.#chance(0.5) };
   }
@@ -141,7 +147,7 @@ class Generator {
 
   #range(): Action {
     const [key, end] = this.#chance(0.5) ? [this.#anyKey(), ''] : this.#pick(RANGES);
-    const base = { kind: 'range', key, end, serializable: this.#chance(0.3) } as const;
+    const base = { kind: 'range', key, end, serializable: this.#chance(0.3), stream: this.#chance(0.2) } as const;
     const which = this.#below(8);
     if (which < 2) return { ...base, back: this.#below(15) - 1 };
     if (which === 2) return { ...base, limit: 1 + this.#below(3) };

@@ -33,6 +33,8 @@ const { values } = parseArgs({
 /** In a smaller batch it may happen that something never comes up. */
 const RUNS_TO_COVER_ALL = 5000;
 const TELL_EVERY_MS = 5000;
+/** Of a batch's failures. */
+const SHRUNK_MAX = 5;
 
 if (values.plan !== undefined) await one(readPlan(values.plan).plan, `plan ${values.plan}`);
 else if (values.seed !== undefined) await one(generate(Number(values.seed)), `seed ${values.seed}`);
@@ -60,7 +62,8 @@ async function many(from: number, count: number): Promise<void> {
       `${(virtualMs / 3_600_000).toFixed(1)} h of virtual time, ${failures.length} violations`,
   );
   console.log([...marks.counts].map(([mark, times]) => `${mark} ${times}`).join(', '));
-  for (const { seed, result } of failures) {
+  for (const { seed, result } of failures.slice(SHRUNK_MAX)) console.log(`seed ${seed}: ${result.violation?.message}`);
+  for (const { seed, result } of failures.slice(0, SHRUNK_MAX)) {
     if (result.violation !== undefined) await keep(generate(seed), result.violation, `seed ${seed}`);
   }
   const missing = marks.missing();

@@ -63,6 +63,8 @@ export type Action =
   /** Reads the key, then puts it if it was not changed since. */
   | { readonly kind: 'swap'; readonly key: string }
   | TxnAction
+  /** Puts keys of that many numbers in one transaction. */
+  | { readonly kind: 'fill'; readonly from: number; readonly count: number }
   | { readonly kind: 'compact'; readonly back: number; readonly physical?: boolean }
   /** `slot` names the lease for other operations. The server picks the id if `anyId`. */
   | { readonly kind: 'grant'; readonly slot: number; readonly ttl: number; readonly anyId?: boolean }
@@ -76,6 +78,7 @@ export type Action =
   | { readonly kind: 'hash'; readonly back?: number }
   | { readonly kind: 'defragment' }
   | { readonly kind: 'snapshot' }
+  | { readonly kind: 'status' }
   /** Compacts, defragments and clears the alarm, as an operator does when the space is used up. */
   | { readonly kind: 'disarm' };
 
@@ -98,6 +101,8 @@ export interface RangeAction {
   readonly keysOnly?: boolean;
   readonly countOnly?: boolean;
   readonly serializable?: boolean;
+  /** In chunks. */
+  readonly stream?: boolean;
 }
 
 export interface TxnAction {

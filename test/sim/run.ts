@@ -48,9 +48,12 @@ export async function runPlan(plan: Plan, { withText = false, mutation }: RunOpt
 async function drive(world: SimWorld): Promise<number> {
   let over = false;
   const fail = (error: unknown): void => blame(world, error);
-  new Scenario(world).run().then(() => {
-    over = true;
-  }, fail);
+  new Scenario(world).run().then(
+    () => {
+      over = true;
+    },
+    (error: unknown) => world.failed(Violation.of(error)),
+  );
   await settled();
   let events = 0;
   while (!over && world.violation === undefined) {

@@ -1,8 +1,8 @@
 /** Calls a member, notes when what happened, and judges what every call has in common. */
 import type { EtcdError } from '../../../src/base/etcd-error.ts';
 import { etcdError } from '../../../src/base/etcd-error.ts';
-import type { SimWorld } from '../world/sim-world.ts';
 import type { Outcome } from '../world/sim-network.ts';
+import type { SimWorld } from '../world/sim-world.ts';
 import { require } from '../world/violation.ts';
 
 /** When a call was made, seen and answered, and how things stood. */
@@ -42,17 +42,50 @@ export class Caller {
     this.name = name;
   }
 
+  /** Opens a window that is as wide as it can be. */
+  window(): Window {
+    const { nowMs, seenRevision, log } = this.world;
+    const { index } = log.reference;
+    return {
+      invokedMs: nowMs,
+      arrivedMs: Infinity,
+      invokedIndex: index,
+      arrivedIndex: index,
+      answeredIndex: index,
+      seenRevision,
+    };
+  }
+
+  /** A call that is answered by a stream: `whole` puts the answer together once it has ended well. */
+  gather(
+    path: string,
+    request: Uint8Array,
+    part: (bytes: Uint8Array) => void,
+    whole: () => Uint8Array,
+  ): Promise<Called> {
+    const { world } = this;
+    const window = this.window();
+    return new Promise((resolve, reject) => {
+      const settle = (outcome: Outcome): void => {
+        window.answeredIndex = world.log.reference.index;
+        resolve({ outcome, window });
+      };
+      const ended = (error: EtcdError | undefined): void => {
+        try {
+          settle(error === undefined ? { kind: 'reply', bytes: whole() } : { kind: 'error', error });
+        } catch (broken) {
+          reject(broken instanceof Error ? broken : new Error(String(broken)));
+        }
+      };
+      const client = { message: part, ended, broken: () => settle({ kind: 'unknown' }) };
+      if (world.network.openStream(world.node, path, client, request) === undefined) settle({ kind: 'refused' });
+    });
+  }
+
   async call(path: string, request: Uint8Array): Promise<Called> {
     const { world } = this;
     const { reference } = world.log;
-    const window: Window = {
-      invokedMs: world.nowMs,
-      arrivedMs: Infinity,
-      invokedIndex: reference.index,
-      arrivedIndex: reference.index,
-      answeredIndex: reference.index,
-      seenRevision: world.seenRevision,
-    };
+    const window = this.window();
     const outcome = await world.network.call(world.node, path, request, {
       arrived: () => {
         window.arrivedMs = world.nowMs;

@@ -7,10 +7,12 @@ import {
   decodeDeleteRangeResponse,
   decodePutResponse,
   decodeRangeResponse,
+  decodeRangeStreamResponse,
   decodeTxnRequest,
   decodeTxnResponse,
   encodeCompactionRequest,
   encodeRangeRequest,
+  encodeRangeResponse,
   type RangeResponse,
 } from '../../../src/gen/rpc.ts';
 import { KVService } from '../../../src/gen/services.ts';
@@ -22,6 +24,7 @@ import { require } from '../world/violation.ts';
 import type { Called, Caller, Window } from './caller.ts';
 import {
   deleteRequest,
+  fillRequest,
   isReadOnly,
   type LeaseOfSlot,
   putRequest,
@@ -38,7 +41,7 @@ export function isRegister(key: string): boolean {
 /** By key. */
 export type Registers = Map<string, RegisterOperation[]>;
 
-const { Put, DeleteRange, Txn, Range, Compact } = KVService.methods;
+const { Put, DeleteRange, Txn, Range, RangeStream, Compact } = KVService.methods;
 const COMPACTED = etcdError('Compacted').message;
 const FUTURE = etcdError('FutureRev').message;
 
@@ -80,6 +83,11 @@ export class KvClient {
     const request = txnRequest(action, tag, this.#leaseOf);
     if (isReadOnly(action)) return this.#readTxn(request);
     await this.#logged(Txn.path, request, tag, (bytes) => this.#txnText(bytes));
+  }
+
+  async fill(from: number, count: number): Promise<void> {
+    const tag = this.#nextTag();
+    await this.#logged(Txn.path, fillRequest(from, count, tag), tag, (bytes) => this.#txnText(bytes));
   }
 
   async #readTxn(request: Uint8Array): Promise<void> {
@@ -127,7 +135,7 @@ export class KvClient {
       countOnly,
       serializable,
     });
-    const called = await this.#caller.call(Range.path, request);
+    const called = await (action.stream === true ? this.#rangeStream(request) : this.#caller.call(Range.path, request));
     const { outcome, window } = called;
     if (outcome.kind === 'error') this.#judgeRefusedRange(outcome.error.message, called, revision);
     if (outcome.kind !== 'reply') return undefined;
@@ -138,6 +146,22 @@ export class KvClient {
     if (isPlain && isRegister(key))
       this.#note(key, { ...times(called, world.nowMs), kind: 'read', value: valueIn(response) });
     return response;
+  }
+
+  /** As one call: its chunks put together. */
+  #rangeStream(request: Uint8Array): Promise<Called> {
+    const chunks: RangeResponse[] = [];
+    return this.#caller.gather(
+      RangeStream.path,
+      request,
+      (bytes) => void chunks.push(decodeRangeStreamResponse(bytes).rangeResponse as RangeResponse),
+      () => {
+        const last = chunks.at(-1);
+        require(last?.header !== undefined, 'wrong answer', () => `${chunks.length} chunks, and no header`);
+        if (chunks.length > 1) this.#caller.world.marks.hit('rangeInChunks');
+        return encodeRangeResponse({ ...last, kvs: chunks.flatMap(({ kvs }) => kvs) });
+      },
+    );
   }
 
   async swap(key: string): Promise<void> {

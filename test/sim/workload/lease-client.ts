@@ -80,14 +80,11 @@ export class LeaseClient {
     const { world, name } = this.#caller;
     const id = this.#slots.get(slot) ?? 77n;
     const { reference } = world.log;
-    const invokedIndex = reference.index;
-    const invokedMs = world.nowMs;
-    const seenRevision = world.seenRevision;
+    const window = this.#caller.window();
     const answer = await this.#askToKeep(id);
     if (answer === undefined) return;
     world.observe(answer.header);
     world.line(`${name} keeps lease ${id} alive: ${answer.TTL}`);
-    const window = { invokedMs, arrivedMs: invokedMs, invokedIndex, arrivedIndex: invokedIndex, seenRevision };
     this.#judgeKept(id, answer, { ...window, answeredIndex: reference.index });
   }
 

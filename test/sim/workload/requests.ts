@@ -50,6 +50,15 @@ export function txnRequest(action: TxnAction, tag: number, leaseOf: LeaseOfSlot)
   return withTag(encodeTxnRequest({ compare: [compare], success: success.map(step), failure: failure.map(step) }), tag);
 }
 
+export function fillRequest(from: number, count: number, tag: number): Uint8Array {
+  const success: RequestOpInit[] = [];
+  for (let at = 0; at < count; at++) {
+    const key = fromBinaryString(`f${String(from + at).padStart(4, '0')}`);
+    success.push({ requestPut: { key, value: valueOf(tag, at) } });
+  }
+  return withTag(encodeTxnRequest({ success }), tag);
+}
+
 /** Whether it is answered without the log. */
 export function isReadOnly({ success, failure }: TxnAction): boolean {
   return [...success, ...failure].every((step) => 'range' in step);

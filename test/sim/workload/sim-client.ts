@@ -67,6 +67,8 @@ export class SimClient {
         return this.kv.delete(operation);
       case 'txn':
         return this.kv.txn(operation);
+      case 'fill':
+        return this.kv.fill(operation.from, operation.count);
       case 'swap':
         return this.kv.swap(operation.key);
       case 'compact':
@@ -88,6 +90,8 @@ export class SimClient {
         return this.upkeep.hash(operation.back);
       case 'defragment':
         return this.upkeep.defragment();
+      case 'status':
+        return this.upkeep.status();
       case 'snapshot':
         return this.upkeep.snapshot();
       case 'disarm':

@@ -8,6 +8,7 @@ import {
   decodeAlarmResponse,
   decodeHashKVResponse,
   decodeSnapshotResponse,
+  decodeStatusResponse,
   encodeAlarmRequest,
   encodeHashKVRequest,
   type HashKVResponse,
@@ -16,7 +17,7 @@ import { MaintenanceService } from '../../../src/gen/services.ts';
 import { require } from '../world/violation.ts';
 import type { Caller, Window } from './caller.ts';
 
-const { Alarm, Defragment, HashKV, Snapshot } = MaintenanceService.methods;
+const { Alarm, Defragment, HashKV, Snapshot, Status } = MaintenanceService.methods;
 const COMPACTED = etcdError('Compacted').message;
 const FUTURE = etcdError('FutureRev').message;
 const NOTHING = new Uint8Array(0);
@@ -57,23 +58,29 @@ export class UpkeepClient {
   }
 
   /** Takes a snapshot and looks whether it came whole. */
-  snapshot(): Promise<void> {
-    const { world } = this.#caller;
+  async snapshot(): Promise<void> {
     const blobs: Uint8Array[] = [];
-    return new Promise((resolve, reject) => {
-      const stream = world.network.openStream(world.node, Snapshot.path, {
-        message: (bytes) => void blobs.push(decodeSnapshotResponse(bytes).blob),
-        ended: () => {
-          try {
-            if (blobs.length > 0) this.#judgeSnapshot(blobs);
-            resolve();
-          } catch (error) {
-            reject(error instanceof Error ? error : new Error(String(error)));
-          }
-        },
-        broken: resolve,
-      });
-      if (stream === undefined) resolve();
+    const { outcome } = await this.#caller.gather(
+      Snapshot.path,
+      NOTHING,
+      (bytes) => void blobs.push(decodeSnapshotResponse(bytes).blob),
+      () => NOTHING,
+    );
+    if (outcome.kind === 'reply') this.#judgeSnapshot(blobs);
+  }
+
+  async status(): Promise<void> {
+    const { world } = this.#caller;
+    const { outcome, window } = await this.#caller.call(Status.path, NOTHING);
+    if (outcome.kind !== 'reply') return;
+    const { header, raftIndex, raftAppliedIndex, raftTerm, leader, dbSize, dbSizeInUse } = decodeStatusResponse(
+      outcome.bytes,
+    );
+    world.observe(header);
+    const isOfTime = raftAppliedIndex >= window.arrivedIndex && raftAppliedIndex <= window.answeredIndex;
+    const isConsistent = raftIndex >= raftAppliedIndex && raftTerm === header?.raftTerm && dbSizeInUse <= dbSize;
+    require(isOfTime && isConsistent && leader !== 0n, 'wrong answer', () => {
+      return `status: commit ${raftIndex}, applied ${raftAppliedIndex}, term ${raftTerm}, sizes ${dbSize}, ${dbSizeInUse}`;
     });
   }
 

@@ -43,6 +43,7 @@ export const MARKS = [
   'pastReadCompacted',
   'futureRead',
   'sliced',
+  'rangeInChunks',
   'defragmented',
   'snapshotTaken',
   'hashChecked',

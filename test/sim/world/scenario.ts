@@ -4,7 +4,7 @@ import { checkState } from '../checks/process-state.ts';
 import { type Shared, SimClient } from '../workload/sim-client.ts';
 import { heal, scheduleFaults } from './faults.ts';
 import type { SimWorld } from './sim-world.ts';
-import { require } from './violation.ts';
+import { require, Violation } from './violation.ts';
 
 /** Without faults a member serves again after this at most, and answers a request. */
 const SERVES_WITHIN_MS = 5000;
@@ -37,7 +37,10 @@ export class Scenario {
     for (const node of world.nodes) node.start();
     scheduleFaults(world, this.#clients);
     let running = this.#clients.length;
-    const finished = this.#clients.map((client) => client.run().then(() => running--));
+    const finished = this.#clients.map(async (client) => {
+      await client.run().catch((error: unknown) => world.failed(Violation.of(error)));
+      running--;
+    });
     const done = Promise.all(finished);
     await Promise.race([done, world.sleep(world.plan.knobs.horizonMs, 'horizon')]);
     await world.sleep(Math.max(0, world.plan.knobs.horizonMs - world.nowMs), 'horizon');

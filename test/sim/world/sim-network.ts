@@ -13,6 +13,7 @@ import { Violation } from './violation.ts';
 
 /** How a client learns that nobody listens, or nobody does any more. */
 const BROKEN_AFTER_MS = 5;
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 export type Outcome =
   | { readonly kind: 'reply'; readonly bytes: Uint8Array }
@@ -82,19 +83,20 @@ export class SimNetwork {
     });
   }
 
-  /** undefined when nobody listens. */
-  openStream(node: SimNode, path: string, client: StreamClient): ClientStream | undefined {
+  /** undefined when nobody listens. `request`: where the client has but one message to send. */
+  openStream(node: SimNode, path: string, client: StreamClient, request = NOTHING): ClientStream | undefined {
     const process = node.serving;
     if (process === undefined) return undefined;
-    return new Connection(
-      this.#scheduler,
+    return new Connection({
+      scheduler: this.#scheduler,
+      marks: this.#marks,
+      delayMs: () => this.delayMs(),
+      backlogWeight: this.#backlogWeight,
       process,
       path,
-      this.#backlogWeight,
+      request,
       client,
-      () => this.delayMs(),
-      this.#marks,
-    );
+    });
   }
 
   #serve(
@@ -155,11 +157,19 @@ function asViolation(path: string, error: unknown): Violation {
   return new Violation('internal error', `${path} failed with ${text}`);
 }
 
+interface ConnectionParts {
+  readonly scheduler: Scheduler;
+  readonly marks: Marks;
+  readonly delayMs: () => number;
+  readonly backlogWeight: number;
+  readonly process: SimProcess;
+  readonly path: string;
+  readonly request: Uint8Array;
+  readonly client: StreamClient;
+}
+
 class Connection implements ClientStream {
-  readonly #scheduler: Scheduler;
-  readonly #process: SimProcess;
-  readonly #client: StreamClient;
-  readonly #delayMs: () => number;
+  readonly #parts: ConnectionParts;
   readonly #server: SimStream;
   readonly #forget: () => void;
   #open = true;
@@ -169,19 +179,9 @@ class Connection implements ClientStream {
   /** Messages of one direction do not overtake each other. */
   #lastToServerMs = 0;
 
-  constructor(
-    scheduler: Scheduler,
-    process: SimProcess,
-    path: string,
-    weight: number,
-    client: StreamClient,
-    delayMs: () => number,
-    marks: Marks,
-  ) {
-    this.#scheduler = scheduler;
-    this.#process = process;
-    this.#client = client;
-    this.#delayMs = delayMs;
+  constructor(parts: ConnectionParts) {
+    const { process, path, request, backlogWeight, marks } = parts;
+    this.#parts = parts;
     const exit = {
       filled: (backlogBytes: number) => {
         if (backlogBytes > DEFAULT_WATCH_HUB_OPTIONS.streamBacklogBytesMax) marks.hit('watchStalled');
@@ -192,13 +192,13 @@ class Connection implements ClientStream {
         this.#deliver();
       },
     };
-    this.#server = new SimStream(path, weight, exit, () => process.alive);
+    this.#server = new SimStream(path, backlogWeight, exit, () => process.alive);
     this.#forget = process.onDeath(() => this.#break());
     const method = process.services.find(path);
     if (method === undefined || method.kind === 'unary') throw new Error(`${path} is not a stream`);
     this.#toServer(() => {
       if (method.kind === 'bidi_stream') void method.handler(this.#server);
-      else void Promise.resolve(method.handler(this.#server, new Uint8Array(0))).catch(this.#failed);
+      else this.#serve(method.handler(this.#server, request));
     });
   }
 
@@ -220,16 +220,25 @@ class Connection implements ClientStream {
     if (reading) this.#deliver();
   }
 
-  readonly #failed = (error: unknown): void => {
-    if (error instanceof EtcdError) this.#server.fail(error);
-    else if (this.#process.mayFailWith(error)) this.#break();
-    else this.#process.fail(asViolation('a stream', error));
-  };
+  /** The process is not done with its calls before the handler is. */
+  #serve(served: void | Promise<void>): void {
+    const { process } = this.#parts;
+    process.busy(1);
+    const failed = (error: unknown): void => {
+      if (error instanceof EtcdError) this.#server.fail(error);
+      else if (process.mayFailWith(error)) this.#break();
+      else process.fail(asViolation('a stream', error));
+    };
+    void Promise.resolve(served)
+      .catch(failed)
+      .finally(() => process.busy(-1));
+  }
 
   #toServer(run: () => void): void {
-    this.#lastToServerMs = Math.max(this.#lastToServerMs, this.#scheduler.nowMs + this.#delayMs());
-    this.#scheduler.at(this.#lastToServerMs, 'stream to server', () => {
-      if (this.#process.alive && !this.#server.ctx.cancelled) run();
+    const { scheduler, delayMs, process } = this.#parts;
+    this.#lastToServerMs = Math.max(this.#lastToServerMs, scheduler.nowMs + delayMs());
+    scheduler.at(this.#lastToServerMs, 'stream to server', () => {
+      if (process.alive && !this.#server.ctx.cancelled) run();
     });
   }
 
@@ -238,15 +247,16 @@ class Connection implements ClientStream {
     const idle = this.#server.queue.length === 0 && this.#end === undefined;
     if (this.#delivering || !this.#open || !this.#reading || idle) return;
     this.#delivering = true;
-    this.#scheduler.after(this.#delayMs(), 'stream to client', () => {
+    const { scheduler, delayMs, client } = this.#parts;
+    scheduler.after(delayMs(), 'stream to client', () => {
       this.#delivering = false;
       if (!this.#open || !this.#reading) return;
       const message = this.#server.take();
-      if (message !== undefined) this.#client.message(message);
+      if (message !== undefined) client.message(message);
       else if (this.#end !== undefined) {
         const { error } = this.#end;
         this.#close();
-        this.#client.ended(error);
+        client.ended(error);
         return;
       }
       this.#deliver();
@@ -257,7 +267,8 @@ class Connection implements ClientStream {
     if (!this.#open) return;
     this.#close();
     this.#server.ctx.cancel();
-    this.#scheduler.after(BROKEN_AFTER_MS, 'stream broken', () => this.#client.broken());
+    const { scheduler, client } = this.#parts;
+    scheduler.after(BROKEN_AFTER_MS, 'stream broken', () => client.broken());
   }
 
   #close(): void {

@@ -8,6 +8,12 @@ export class Violation extends Error {
     super(`${rule}: ${message}`);
     this.rule = rule;
   }
+
+  /** Anything else that the simulator throws is a mistake of its own. */
+  static of(error: unknown): Violation {
+    if (error instanceof Violation) return error;
+    return new Violation('simulator', error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
 }
 
 export function require(condition: boolean, rule: string, message: () => string): asserts condition {
