@@ -82,4 +82,23 @@ describe.skipIf(!available)('a snapshot', () => {
     await fill(ours, 'c/');
     await expectEqual(3);
   });
+
+  test('brings a member up that stood still for too long while it served, in the same process', async () => {
+    cluster = await TestCluster.start(['quorate', 'quorate', 'quorate'], FLAGS);
+    const leader = await cluster.leader();
+    const [follower] = await cluster.followers();
+    const { server } = follower as ClusterMember;
+    const { pid } = server;
+    server.signal('SIGSTOP');
+    // More than the leader keeps for a follower.
+    const value = new Uint8Array(1_000_000);
+    for (let i = 0; i < 100; i++) await leader.client.put({ key: `large/${i % 20}`, value });
+    server.signal('SIGCONT');
+    await expect
+      .poll(() => server.logTail(200), { timeout: 20_000 })
+      .toContain('taking over a snapshot from the leader');
+    expect(server.pid).toBe(pid);
+    await expect.poll(() => cluster.hashes(), { timeout: 20_000 }).toHaveLength(3);
+    await expectEqual(3);
+  }, 90_000);
 });
