@@ -6,6 +6,7 @@ import { Listeners } from './embed/listeners.ts';
 import { Member } from './embed/member.ts';
 import type { Platform } from './embed/member-state.ts';
 import { collectServerMetrics } from './embed/metrics.ts';
+import { httpPeerNetwork } from './embed/peer-network.ts';
 import { createEtcdMetrics } from './observability/etcd-metrics.ts';
 import type { RootLogger } from './observability/logger.ts';
 import { MetricRegistry } from './observability/metric-registry.ts';
@@ -31,6 +32,10 @@ export interface StartParts {
   readonly logger: RootLogger;
   /** Called at most once; the server can only be ended then. */
   readonly onFatal: (what: string, error: Error) => void;
+  /** A snapshot from the leader was stored: the server has to be started again to go on. */
+  readonly onSnapshotStored?: (() => void) | undefined;
+  /** This member was removed from the cluster, and the others know: the server has nothing left to do. */
+  readonly onRemoved?: (() => void) | undefined;
   /** Both speak the same gRPC; our own framing (`h2`, the default) takes a fraction of the time per call. */
   readonly transport?: TransportName | undefined;
 }
@@ -45,10 +50,12 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
   const listenerLogger = logger.child('rpc/client-listener.ts');
   const listeners = await Listeners.bind(config, listenerLogger);
   const platform = nodePlatform();
-  const member = await Member.open({ config, platform, clock, logger, metrics, onFatal });
-  const { files } = platform;
+  const network = httpPeerNetwork(config, { clock, logger, metrics });
+  const { onRemoved, onSnapshotStored } = parts;
+  const callbacks = { onFatal, onRemoved, onSnapshotStored };
+  const member = await Member.open({ config, platform, network, clock, logger, metrics, ...callbacks });
   const transport = parts.transport ?? 'h2';
-  const frontEnd = new FrontEnd({ config, member, files, clock, logger, registry, metrics, transport, onFatal });
+  const frontEnd = new FrontEnd({ config, member, clock, logger, registry, metrics, transport, onFatal });
   collectServerMetrics(metrics, member.core, member.hub, {
     etcdVersion: ETCD_COMPAT_VERSION,
     nodeVersion: process.version,
@@ -64,6 +71,7 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
     member,
     clientPorts: listeners.clientPorts,
     stop: async () => {
+      await member.handOver();
       listeners.close();
       await frontEnd.stop(STOP_GRACE_MS);
       await member.stop();

@@ -5,9 +5,12 @@ import { parseCommandLine } from './config/command-line.ts';
 import type { ConfigWarning } from './config/config-warning.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import { startServer, type TransportName } from './embed.ts';
+import type { Logger } from './ports/logger.ts';
 import { createLogger } from './observability/logger.ts';
 
 const EXIT_FATAL = 2;
+/** For the leader to be told that its snapshot arrived. */
+const ANSWER_MS = 200;
 /** After a signal the process is gone within 1.5 s, whatever still hangs. */
 const STOP_DEADLINE_MS = 1400;
 
@@ -45,7 +48,14 @@ async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Pr
     onFatal('unhandled rejection', reason instanceof Error ? reason : new Error(String(reason)));
   });
   try {
-    const server = await startServer(config, { logger, onFatal, transport: transportName() });
+    const onRemoved = (): void => {
+      onFatal('the member has been permanently removed from the cluster', new Error('removed'));
+    };
+    const onSnapshotStored = (): void => {
+      setTimeout(() => startAgain(logger, onFatal), ANSWER_MS);
+    };
+    const callbacks = { onFatal, onRemoved, onSnapshotStored };
+    const server = await startServer(config, { logger, ...callbacks, transport: transportName() });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
         logger.info('received signal; shutting down', { signal });
@@ -60,6 +70,20 @@ async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Pr
     const text = error instanceof Error ? error.message : String(error);
     logger.fatal('failed to start', { error: text });
     fail(text, 1);
+  }
+}
+
+/** The same process begins anew with what is on disk: clients connect again, and whoever watches over it sees no end. */
+function startAgain(logger: Logger, onFatal: (what: string, error: Error) => never): void {
+  logger.info('starting again');
+  try {
+    if (process.execve === undefined) throw new Error('this Node cannot');
+    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
+  } catch (error) {
+    onFatal(
+      'a snapshot from the leader waits for the next start',
+      error instanceof Error ? error : new Error(String(error)),
+    );
   }
 }
 

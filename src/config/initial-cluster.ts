@@ -67,9 +67,6 @@ function checkFounders(
   const urls = members.flatMap((member) => member.peerURLs);
   const repeated = urls.find((url, index) => urls.indexOf(url) !== index);
   if (repeated !== undefined) throw invalid(text, `${repeated} occurs twice`);
-  if (members.length > 1) {
-    throw new ConfigError(`--initial-cluster=${text}: more than one member is not supported yet`);
-  }
 }
 
 function invalid(text: string, problem: string): ConfigError {

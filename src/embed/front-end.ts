@@ -1,5 +1,4 @@
 /** What clients talk to: the gRPC services and the HTTP endpoints of a member. */
-import { createHash } from 'node:crypto';
 import { AssertionError } from '../base/assert.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
@@ -12,7 +11,6 @@ import { HealthEndpointMetrics } from '../observability/health-metrics.ts';
 import type { RootLogger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { FileSystem } from '../ports/file-system.ts';
 import { Dispatcher } from '../rpc/dispatcher.ts';
 import { GrpcJsTransport } from '../rpc/grpc-js/grpc-js-transport.ts';
 import { H2Transport } from '../rpc/h2/h2-transport.ts';
@@ -24,22 +22,18 @@ import { registerLease } from '../rpc/services/lease-service.ts';
 import { registerMaintenance } from '../rpc/services/maintenance-service.ts';
 import { registerWatch } from '../rpc/services/watch-service.ts';
 import type { RpcTransport } from '../rpc/transport-options.ts';
-import { ClusterApi } from '../server/cluster-api.ts';
 import { KvApi } from '../server/kv-api.ts';
-import { LeaseApi } from '../server/lease-api.ts';
 import { MaintenanceApi } from '../server/maintenance-api.ts';
-import { DatabaseSnapshots } from '../storage/bbolt/database-snapshots.ts';
 import { ServerHealth } from './health.ts';
 import type { Sinks } from './listeners.ts';
 import type { Member } from './member.ts';
-import { appliedRows, STORAGE_SCHEMA_VERSION } from './member-state.ts';
+import { STORAGE_SCHEMA_VERSION } from './member-state.ts';
 
 export type TransportName = 'h2' | 'grpc-js';
 
 export interface FrontEndParts {
   readonly config: ServerConfig;
   readonly member: Member;
-  readonly files: FileSystem;
   readonly clock: Clock;
   readonly logger: RootLogger;
   readonly registry: MetricRegistry;
@@ -125,27 +119,15 @@ function makeTransport({ config, clock, logger, transport }: FrontEndParts, open
 }
 
 function registerServices(parts: FrontEndParts, kv: KvApi, health: HealthStatus): ServiceRegistry {
-  const { member, files } = parts;
-  const { core, state } = member;
+  const { member } = parts;
+  const { core } = member;
   const services = new ServiceRegistry();
   registerKv(services, core, kv);
   registerWatch(services, member.hub);
-  registerLease(services, core, new LeaseApi(core));
-  registerCluster(services, new ClusterApi(core, sha1));
-  const snapshots = new DatabaseSnapshots({
-    files,
-    dir: state.databaseDir,
-    buffer: state.buffer,
-    jobs: member.jobs,
-    meta: () => appliedRows(member.appliedState()),
-    version: STORAGE_SCHEMA_VERSION,
-  });
+  registerLease(services, core, member.leaseApi);
+  registerCluster(services, member.clusterApi);
   const maintenance = new MaintenanceApi(core, member.flusher, ETCD_COMPAT_VERSION, STORAGE_SCHEMA_VERSION);
-  registerMaintenance(services, core, maintenance, snapshots);
+  registerMaintenance(services, core, maintenance, member.snapshots);
   health.register(services);
   return services;
-}
-
-function sha1(bytes: Uint8Array): Uint8Array {
-  return createHash('sha1').update(bytes).digest();
 }

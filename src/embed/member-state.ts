@@ -1,10 +1,9 @@
 /** What a member has on disk, opened: the log, the database, and the state machines read from it. */
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { Alarms } from '../apply/alarms.ts';
 import { getUint64BE, putUint64BE } from '../base/bytes.ts';
 import { utf8Encode } from '../base/utf8.ts';
-import type { ConfState, Entry, HardState } from '../gen/raftpb.ts';
+import type { ConfState, SnapshotMetadata } from '../gen/raftpb.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { leaseTableKey } from '../lease/lease-table.ts';
 import { Cluster } from '../membership/cluster.ts';
@@ -14,12 +13,12 @@ import { WriteBuffer } from '../mvcc/write-buffer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import type { Logger } from '../ports/logger.ts';
-import { bootstrap, type Bootstrap } from '../server/bootstrap.ts';
-import type { DurableLog } from '../server/durable-log.ts';
 import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
-import { createWal, openWal, walExists } from '../storage/wal/open.ts';
+import type { PeerNetwork } from '../server/peer-transport.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
+import { discardIncoming, importIncoming, incomingMetadata } from './incoming-snapshot.ts';
+import { markTaken, openLog, type OpenedLog } from './open-log.ts';
 
 const DIR_MODE = 0o700;
 const CONSISTENT_INDEX = utf8Encode('consistent_index');
@@ -40,9 +39,7 @@ export interface AppliedState {
   readonly confState: ConfState;
 }
 
-export interface MemberState {
-  readonly memberId: bigint;
-  readonly clusterId: bigint;
+export interface MemberState extends OpenedLog {
   readonly unlock: () => void;
   readonly backend: Backend;
   readonly buffer: WriteBuffer;
@@ -50,10 +47,6 @@ export interface MemberState {
   readonly lessor: Lessor;
   readonly alarms: Alarms;
   readonly cluster: Cluster;
-  readonly log: DurableLog;
-  readonly hardState: HardState;
-  /** Entries after `applied.index`. */
-  readonly entries: readonly Entry[];
   readonly applied: AppliedState;
   /** Where a temporary copy of the database may be put. */
   readonly databaseDir: string;
@@ -75,6 +68,7 @@ export interface StateParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly walMetrics: WalMetrics;
+  readonly network: PeerNetwork;
 }
 
 /** Opens the data directory, or makes it. Throws an Error with one clear line when it cannot be used. */
@@ -93,7 +87,7 @@ export async function openMemberState(parts: StateParts): Promise<MemberState> {
 }
 
 async function openLocked(parts: StateParts, databaseDir: string, unlock: () => void): Promise<MemberState> {
-  const { config, platform, clock, logger, walMetrics } = parts;
+  const { config, platform, clock, logger, walMetrics, network } = parts;
   const walOptions: WalOptions = {
     ...platform.wal,
     fs: platform.files,
@@ -103,11 +97,15 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     metrics: walMetrics,
     filesMax: config.walFilesMax,
   };
-  const backend = platform.openBackend(join(databaseDir, 'quorate.mdb'), config.unsafeNoFsync);
+  const { backend, taken } = await openDatabase(parts, databaseDir);
   const buffer = new WriteBuffer(backend);
   const store = new MvccStore(buffer);
   const applied = readApplied(buffer);
-  const opened = await openLog(walOptions, config, applied);
+  if (taken !== undefined) {
+    await markTaken(walOptions, taken);
+    discardIncoming(platform.files, databaseDir);
+  }
+  const opened = await openLog(walOptions, config, applied.index, network);
   const lessor = new Lessor(
     {
       ttlSecondsMin: ttlSecondsMin(config.electionMs),
@@ -135,61 +133,22 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
   return { ...opened, unlock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
 }
 
-interface OpenedLog {
-  readonly memberId: bigint;
-  readonly clusterId: bigint;
-  readonly log: DurableLog;
-  readonly hardState: HardState;
-  readonly entries: readonly Entry[];
-}
-
-async function openLog(options: WalOptions, config: ServerConfig, applied: AppliedState): Promise<OpenedLog> {
-  if (!walExists(options)) return beginLog(options, config, applied);
-  const opened = reopenLog(options, applied);
-  const { log, hardState, entries } = opened;
-  // The process before died when it had made the log, and not yet written what a cluster begins with.
-  const isBlank = applied.index === 0 && entries.length === 0 && hardState.term === 0;
-  if (!isBlank || config.initialClusterState !== 'new') return opened;
-  const first = bootstrapOf(config);
-  if (first.self.id !== opened.memberId || first.clusterId !== opened.clusterId) {
-    throw new Error(`the WAL in ${options.dir} was begun with other flags, and never used: remove it`);
+/** The database, with a snapshot from the leader in its place if one came in before the last end. */
+async function openDatabase(
+  { config, platform, logger }: StateParts,
+  dir: string,
+): Promise<{ backend: Backend; taken: SnapshotMetadata | undefined }> {
+  const { files, openBackend } = platform;
+  const path = join(dir, 'quorate.mdb');
+  const taken = incomingMetadata(files, dir);
+  if (taken === undefined) return { backend: openBackend(path, config.unsafeNoFsync), taken };
+  logger.info('taking over a snapshot from the leader', { index: taken.index, term: taken.term });
+  for (const name of files.list(dir)) {
+    if (name.startsWith('quorate.mdb')) files.remove(join(dir, name));
   }
-  return writeFirst(log, first);
-}
-
-/** A restart: the flags about the initial cluster do not matter any more. */
-function reopenLog(options: WalOptions, applied: AppliedState): OpenedLog {
-  const { wal, log } = openWal(options, applied.index);
-  const { nodeID, clusterID } = log.metadata;
-  const lastIndex = log.entries.at(-1)?.index ?? log.start.index;
-  if (log.start.index > applied.index || lastIndex < applied.index) {
-    throw new Error(
-      `the WAL in ${options.dir} does not fit the database: it holds entries ${log.start.index + 1} to ${lastIndex}, ` +
-        `the database is at ${applied.index}`,
-    );
-  }
-  const hardState = { ...log.hardState, commit: Math.max(log.hardState.commit, applied.index) };
-  return { memberId: nodeID, clusterId: clusterID, log: wal, hardState, entries: log.entries };
-}
-
-/** A new member of a new cluster. */
-function beginLog(walOptions: WalOptions, config: ServerConfig, applied: AppliedState): Promise<OpenedLog> {
-  if (applied.index > 0)
-    throw new Error(`the database in ${config.dataDir} is there, but its WAL in ${walOptions.dir} is not`);
-  const first = bootstrapOf(config);
-  return writeFirst(createWal(walOptions, { nodeID: first.self.id, clusterID: first.clusterId }), first);
-}
-
-function bootstrapOf(config: ServerConfig): Bootstrap {
-  const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
-  return bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
-}
-
-async function writeFirst(log: DurableLog, { self, clusterId, hardState, entries }: Bootstrap): Promise<OpenedLog> {
-  await new Promise<void>((resolve, reject) => {
-    log.append(hardState, entries, true, (error) => (error === undefined ? resolve() : reject(error)));
-  });
-  return { memberId: self.id, clusterId, log, hardState, entries };
+  const backend = openBackend(path, config.unsafeNoFsync);
+  await importIncoming(files, dir, taken, backend);
+  return { backend, taken };
 }
 
 function readApplied(reader: Reader): AppliedState {

@@ -1,31 +1,51 @@
-/** A running member without its listeners: the state on disk, the Raft node over it, and what keeps both going. */
+/** A running member without its clients' listeners: the state on disk, the Raft node over it, and what keeps both going. */
+import { createHash } from 'node:crypto';
 import { Applier, type ApplyResult } from '../apply/applier.ts';
 import type { Command } from '../apply/command.ts';
-import { must } from '../base/assert.ts';
 import { EtcdError, etcdError } from '../base/etcd-error.ts';
 import { SeededRandom } from '../base/random.ts';
-import { ConfChangeType, decodeConfChange, EntryType, type ConfState, type Entry } from '../gen/raftpb.ts';
-import { decodeMember } from '../membership/member.ts';
+import { EntryType, decodeConfChange, type Entry } from '../gen/raftpb.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Histogram } from '../ports/metrics.ts';
 import type { RootLogger } from '../observability/logger.ts';
 import { Raft } from '../raft/raft.ts';
-import { ApplyLoop } from '../server/apply-loop.ts';
+import { ApplyLoop, type ConfChangeOutcome } from '../server/apply-loop.ts';
+import { ClusterApi } from '../server/cluster-api.ts';
+import { ClusterVersionKeeper } from '../server/cluster-version.ts';
 import { Compactor } from '../server/compactor.ts';
 import { ServerCore } from '../server/core.ts';
 import { Flusher } from '../server/flusher.ts';
 import { JobRunner } from '../server/job-runner.ts';
+import { LeaseApi } from '../server/lease-api.ts';
+import { handOver } from '../server/leadership.ts';
 import { LeaseKeeper } from '../server/lease-keeper.ts';
 import { LogKeeper } from '../server/log-keeper.ts';
+import { NO_PEERS } from '../server/no-peers.ts';
+import { PeerService } from '../server/peer-service.ts';
+import type { PeerCalls, PeerNetwork, PeerTransport } from '../server/peer-transport.ts';
 import { Proposals } from '../server/proposals.ts';
 import { RaftNode } from '../server/raft-node.ts';
 import { RequestIds } from '../server/request-ids.ts';
+import { SnapshotDispatch } from '../server/snapshot-dispatch.ts';
 import { WatchDriver } from '../server/watch-driver.ts';
 import { WatchSource } from '../server/watch-source.ts';
+import { DatabaseSnapshots } from '../storage/bbolt/database-snapshots.ts';
 import { DEFAULT_WATCH_HUB_OPTIONS, WatchHub } from '../watch/watch-hub.ts';
-import { openMemberState, stampApplied, type AppliedState, type MemberState, type Platform } from './member-state.ts';
+import {
+  appliedRows,
+  openMemberState,
+  STORAGE_SCHEMA_VERSION,
+  stampApplied,
+  type AppliedState,
+  type MemberState,
+  type Platform,
+} from './member-state.ts';
 import type { ServerConfig } from '../config/server-config.ts';
+import { ETCD_COMPAT_VERSION } from '../config/version.ts';
+import { storeIncoming } from './incoming-snapshot.ts';
+import { Membership } from './membership.ts';
+import { ProposalTimeouts } from './proposal-timeouts.ts';
 
 /** What waits in memory decides how long garbage collections take: large enough for efficient commits, no larger. */
 const FLUSH_BYTES = 8 * 1024 ** 2;
@@ -44,6 +64,12 @@ export interface MemberParts {
   readonly clock: Clock;
   readonly logger: RootLogger;
   readonly metrics: EtcdMetrics;
+  /** The way to other members; without, this one is alone. */
+  readonly network?: PeerNetwork | undefined;
+  /** A snapshot from the leader was stored: this member has to be opened again, and does nothing useful until then. */
+  readonly onSnapshotStored?: (() => void) | undefined;
+  /** This member was removed from the cluster: the process has nothing left to do. */
+  readonly onRemoved?: (() => void) | undefined;
   /** Something failed after which nothing may be acknowledged: the process has to end. */
   readonly onFatal: (what: string, error: Error) => void;
   /** Sees every entry of the log just before it is applied: for tests that follow the log. */
@@ -57,7 +83,16 @@ export class Member {
   readonly flusher: Flusher;
   readonly compactor: Compactor;
   readonly jobs: JobRunner;
+  readonly clusterApi: ClusterApi;
+  readonly leaseApi: LeaseApi;
+  readonly snapshots: DatabaseSnapshots;
   readonly #parts: MemberParts;
+  readonly #transport: PeerTransport;
+  readonly #calls: PeerCalls;
+  readonly #membership: Membership;
+  readonly #versionKeeper: ClusterVersionKeeper;
+  readonly #snapshotDispatch: SnapshotDispatch;
+  readonly #requestIds: RequestIds;
   readonly #raft: Raft;
   readonly #node: RaftNode;
   readonly #applyLoop: ApplyLoop;
@@ -65,30 +100,49 @@ export class Member {
   readonly #leaseKeeper: LeaseKeeper;
   readonly #watchDriver: WatchDriver;
   readonly #proposals: Proposals;
-  #confState: ConfState;
-  /** Resolves when this member has applied the first entry of a term that it leads. */
-  #onLeading: (() => void) | undefined;
+  #isStopped = false;
 
   static async open(parts: MemberParts): Promise<Member> {
     const { disk } = parts.metrics;
     const state = await openMemberState({
       ...parts,
+      network: parts.network ?? NO_PEERS,
       logger: parts.logger.child('embed/member-state.ts'),
       walMetrics: {
         fsyncSeconds: disk.walFsyncDuration,
         writtenBytes: { inc: (by) => disk.walWriteBytes.add(by ?? 1) },
       },
     });
-    return new Member(parts, state);
+    const member = new Member(parts, state);
+    try {
+      await member.#transport.listen();
+    } catch (error) {
+      state.unlock();
+      throw error;
+    }
+    return member;
   }
 
   private constructor(parts: MemberParts, state: MemberState) {
     const { config, clock, logger } = parts;
     this.#parts = parts;
     this.state = state;
-    this.#confState = state.applied.confState;
+    const { memberId, clusterId, cluster } = state;
+    const network = parts.network ?? NO_PEERS;
+    const peerURLs = config.initialAdvertisePeerUrls.map(({ text }) => text);
+    this.#transport = network.transport({ id: memberId, clusterId, peerURLs });
+    this.#calls = network.calls(clusterId);
+    this.#requestIds = new RequestIds(memberId, clock.wallMs());
     this.#raft = this.#makeRaft();
-    this.#proposals = new Proposals(5000 + 2 * config.electionMs);
+    this.#membership = this.#makeMembership();
+    const timeouts = new ProposalTimeouts({
+      memberId,
+      electionMs: config.electionMs,
+      cluster,
+      transport: this.#transport,
+      node: () => this.#node,
+    });
+    this.#proposals = new Proposals(requestMs(config), (startMs) => timeouts.errorFor(startMs));
     this.jobs = new JobRunner(clock);
     this.flusher = this.#makeFlusher();
     this.compactor = new Compactor({
@@ -98,18 +152,7 @@ export class Member {
       flusher: this.flusher,
       monotonicMs: () => clock.monotonicMs(),
     });
-    this.#node = new RaftNode({
-      raft: this.#raft,
-      log: state.log,
-      clock,
-      logger: logger.child('server/raft-node.ts'),
-      proposals: this.#proposals,
-      tickMs: config.heartbeatMs,
-      onSoftState: ({ role }) => {
-        if (role !== 'leader') state.lessor.demote();
-      },
-      onLogError: (error) => parts.onFatal('failed to write the log', error),
-    });
+    this.#node = this.#makeNode();
     this.#applyLoop = this.#makeApplyLoop();
     this.core = this.#makeCore();
     this.#watchDriver = new WatchDriver(clock, this.#random(), config.watchProgressNotifyMs);
@@ -125,38 +168,79 @@ export class Member {
         raft: this.#raft,
         log: state.log,
         logger,
-        confState: () => this.#confState,
+        confState: () => this.#membership.confState,
         onLogError: (error) => parts.onFatal('failed to write the log', error),
       },
       state.applied.index,
     );
     this.#leaseKeeper = new LeaseKeeper(this.core);
+    this.clusterApi = new ClusterApi(this.core, sha1);
+    this.leaseApi = new LeaseApi(this.core);
+    this.snapshots = new DatabaseSnapshots({
+      files: parts.platform.files,
+      dir: state.databaseDir,
+      buffer: state.buffer,
+      jobs: this.jobs,
+      meta: () => appliedRows(this.#applied()),
+      version: STORAGE_SCHEMA_VERSION,
+    });
+    this.#snapshotDispatch = new SnapshotDispatch({
+      snapshots: this.snapshots,
+      metadata: () => this.#applied(),
+      cluster: state.cluster,
+      transport: this.#transport,
+      clock,
+      logger: logger.child('server/snapshot-dispatch.ts'),
+      failed: (id) => this.#node.reportSnapshot(id, false),
+    });
+    this.#versionKeeper = new ClusterVersionKeeper(this.core, ETCD_COMPAT_VERSION);
   }
 
-  /** Elects itself, replays the log, publishes itself; resolves when requests can be served. */
+  /** Replays the log, finds or becomes the leader, publishes itself; resolves when requests can be served. */
   async start(): Promise<void> {
-    const { lessor } = this.state;
-    const leading = new Promise<void>((resolve) => {
-      this.#onLeading = resolve;
-    });
+    const { clusterApi: cluster, leaseApi: leases, core } = this;
     this.#node.start(this.#applyLoop);
+    this.#transport.start(
+      new PeerService({
+        core,
+        cluster,
+        leases,
+        serverVersion: ETCD_COMPAT_VERSION,
+        storageVersion: STORAGE_SCHEMA_VERSION,
+        storeSnapshot: (metadata, database) =>
+          storeIncoming(this.#parts.platform.files, this.state.databaseDir, metadata, database),
+        onSnapshotStored: () => this.#parts.onSnapshotStored?.(),
+        onRemoved: () => this.#membership.leave(),
+      }),
+    );
     // Committed entries of the last run come first: among them, on the first start, who the voters are.
     await new Promise<void>((resolve) => this.#applyLoop.whenApplied(this.state.hardState.commit, resolve));
-    this.#node.campaign();
-    await leading;
+    this.#beginElection();
     await this.#publish();
-    lessor.promote(this.#parts.config.electionMs, this.#parts.clock.monotonicMs());
+    await this.#setFirstVersion();
+    this.#versionKeeper.start();
     this.#leaseKeeper.start();
     this.#watchDriver.start(this.hub);
     this.compactor.kick();
   }
 
+  /** Before stopping: another member leads from here on, where one can. */
+  handOver(): Promise<void> {
+    return handOver(this.core);
+  }
+
   /** Flushes, and closes what was opened. Requests under way must be over. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#versionKeeper.stop();
+    this.#membership.stop();
+    this.#snapshotDispatch.stop();
     this.#leaseKeeper.stop();
     this.#watchDriver.stop();
     this.core.stop();
     this.#node.stop();
+    this.#calls.close();
+    await this.#transport.stop();
     await new Promise<void>((resolve) => this.flusher.flush(resolve));
     this.flusher.stop();
     this.#logKeeper.stop();
@@ -168,7 +252,7 @@ export class Member {
 
   #applied(): AppliedState {
     const { appliedIndex, appliedTerm } = this.#applyLoop;
-    return { index: appliedIndex, term: appliedTerm, confState: this.#confState };
+    return { index: appliedIndex, term: appliedTerm, confState: this.#membership.confState };
   }
 
   /** What a snapshot taken now must say about the log. */
@@ -180,15 +264,22 @@ export class Member {
     return new SeededRandom(Number(this.state.memberId & 0xffff_ffffn) ^ Math.floor(this.#parts.clock.wallMs()));
   }
 
+  /** The only voter need not wait for anybody. */
+  #beginElection(): void {
+    const { initialElectionTickAdvance } = this.#parts.config;
+    if (this.#node.isSoleVoter) this.#node.campaign();
+    else if (initialElectionTickAdvance) this.#node.skipTicks(electionTicks(this.#parts.config) - 2);
+  }
+
   #makeRaft(): Raft {
     const { config, logger } = this.#parts;
-    const { memberId, hardState, entries, applied } = this.state;
+    const { memberId, hardState, logStart, entries, applied } = this.state;
     return new Raft({
       id: memberId,
-      electionTicks: Math.max(2, Math.round(config.electionMs / config.heartbeatMs)),
+      electionTicks: electionTicks(config),
       heartbeatTicks: 1,
       random: this.#random(),
-      preVote: true,
+      preVote: config.preVote,
       checkQuorum: true,
       maxSizePerMessageBytes: MESSAGE_BYTES_MAX,
       inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
@@ -197,11 +288,52 @@ export class Member {
       initial: {
         hardState,
         confState: applied.confState,
-        snapshot: { index: applied.index, term: applied.term },
+        snapshot: logStart,
         entries,
         applied: applied.index,
       },
       logger: logger.child('raft/raft.ts'),
+    });
+  }
+
+  #makeNode(): RaftNode {
+    const { config, clock, logger, onFatal } = this.#parts;
+    const { log, lessor } = this.state;
+    const nodeLogger = logger.child('server/raft-node.ts');
+    return new RaftNode({
+      raft: this.#raft,
+      log,
+      clock,
+      proposals: this.#proposals,
+      requestIds: this.#requestIds,
+      tickMs: config.heartbeatMs,
+      readTimeoutMs: requestMs(config),
+      send: (messages) => this.#transport.send(messages),
+      sendSnapshot: (message) => this.#snapshotDispatch.send(message),
+      onSoftState: ({ leader, role }) => {
+        nodeLogger.info('raft state changed', { role, leader: leader.toString(16), term: this.#raft.term });
+        if (role !== 'leader') lessor.demote();
+      },
+      onLogError: (error) => onFatal('failed to write the log', error),
+    });
+  }
+
+  #makeMembership(): Membership {
+    const { config, clock, logger, onRemoved } = this.#parts;
+    const { memberId, cluster, applied, contacts } = this.state;
+    return new Membership({
+      memberId,
+      cluster,
+      learnersMax: config.learnersMax,
+      transport: this.#transport,
+      clock,
+      logger: logger.child('embed/membership.ts'),
+      applyToRaft: (change) => this.#node.applyConfChange(change),
+      isLeader: () => this.#node.isLeader,
+      leaveMs: 2 * config.electionMs,
+      onRemoved: onRemoved ?? (() => {}),
+      initial: applied.confState,
+      contacts,
     });
   }
 
@@ -252,7 +384,7 @@ export class Member {
         applyConfChange: (entry) => this.#applyConfChange(entry),
         onTermBegun: (term) => {
           // Not an earlier term's that is applied again after a restart: more of the log may be committed than is known yet.
-          if (this.#node.isLeader && term === this.#node.term) this.#onLeading?.();
+          if (this.#node.isLeader && term === this.#node.term) this.#lead();
         },
         onApplied: (index) => {
           this.#node.applied(index);
@@ -300,19 +432,20 @@ export class Member {
     return result;
   }
 
-  #applyConfChange(entry: Entry): void {
+  #applyConfChange(entry: Entry): ConfChangeOutcome {
     if (entry.type !== EntryType.EntryConfChange) throw new Error(`conf change of type ${entry.type} in the log`);
     const change = decodeConfChange(entry.data);
-    this.#confState = this.#node.applyConfChange(change);
-    const { cluster } = this.state;
-    if (change.type === ConfChangeType.ConfChangeRemoveNode) {
-      cluster.remove(change.nodeId);
-      return;
-    }
-    const { isPromote, ...member } = decodeMember(change.context);
-    if (isPromote) cluster.promote(change.nodeId);
-    else if (change.type === ConfChangeType.ConfChangeUpdateNode) cluster.updatePeerURLs(member.id, member.peerURLs);
-    else cluster.add(member);
+    return { id: change.id, error: this.#membership.apply(change) };
+  }
+
+  /** This member has applied the first entry of the term it leads. */
+  #lead(): void {
+    const { clock, config } = this.#parts;
+    this.state.lessor.promote(config.electionMs, clock.monotonicMs());
+    // Not while the entry is being applied.
+    clock.soon(() => {
+      if (!this.#isStopped) void this.#versionKeeper.decide();
+    });
   }
 
   #makeCore(): ServerCore {
@@ -324,11 +457,17 @@ export class Member {
         requestBytesMax: config.maxRequestBytes,
         txnOpsMax: config.maxTxnOps,
         quotaBytes: config.quotaBytes,
+        requestMs: requestMs(config),
+        electionMs: config.electionMs,
+        strictReconfigCheck: config.strictReconfigCheck,
+        learnersMax: config.learnersMax,
       },
       node: this.#node,
       applyLoop: this.#applyLoop,
       proposals: this.#proposals,
-      requestIds: new RequestIds(state.memberId, clock.wallMs()),
+      requestIds: this.#requestIds,
+      transport: this.#transport,
+      calls: this.#calls,
       jobs: this.jobs,
       clock,
       logger: logger.child('server/core.ts'),
@@ -354,7 +493,7 @@ export class Member {
     return new WatchHub(new WatchSource(store), headers, hubOptions, () => this.#watchDriver.wake());
   }
 
-  /** Publishes, however often it takes: a disk that is slow just now is no reason to give up. */
+  /** Publishes, however often it takes: a leader or a disk that is slow just now is no reason to give up. */
   async #publish(): Promise<void> {
     const { clock, logger } = this.#parts;
     for (;;) {
@@ -368,21 +507,35 @@ export class Member {
     }
   }
 
-  /** What this member is called and where clients reach it, and the version of the cluster, once they are in the log. */
+  /** What this member is called and where clients reach it, once it is in the log. */
   async #publishOnce(): Promise<void> {
+    // What is known before may be old.
+    await this.core.linearizable();
     const { cluster, memberId } = this.state;
     const { name, advertiseClientUrls } = this.#parts.config;
     const clientUrls = advertiseClientUrls.map(({ text }) => text);
-    const self = must(cluster.member(memberId), 'this member in its own cluster');
-    if (self.name !== name || self.clientURLs.join() !== clientUrls.join()) {
-      const request = { memberID: memberId, memberAttributes: { name, clientUrls } };
-      await this.core.proposeInternal({ clusterMemberAttrSet: request }, { kind: 'memberAttrSet', request });
-    }
-    if (cluster.version !== CLUSTER_VERSION) {
-      const request = { ver: CLUSTER_VERSION };
-      await this.core.proposeInternal({ clusterVersionSet: request }, { kind: 'clusterVersionSet', request });
-    }
+    const self = cluster.member(memberId);
+    if (self?.name === name && self.clientURLs.join() === clientUrls.join()) return;
+    const request = { memberID: memberId, memberAttributes: { name, clientUrls } };
+    await this.core.proposeInternal({ clusterMemberAttrSet: request }, { kind: 'memberAttrSet', request });
+  }
+
+  /** Before clients ask. Where others have to be asked, it may take longer and goes on by itself. */
+  async #setFirstVersion(): Promise<void> {
+    const { cluster } = this.state;
+    if (cluster.version === undefined || this.#node.isSoleVoter) await this.#versionKeeper.decide();
   }
 }
 
-const CLUSTER_VERSION = '3.6.0';
+function electionTicks(config: ServerConfig): number {
+  return Math.max(2, Math.round(config.electionMs / config.heartbeatMs));
+}
+
+/** How long a request that needs other members may take, as etcd. */
+function requestMs(config: ServerConfig): number {
+  return 5000 + 2 * config.electionMs;
+}
+
+function sha1(bytes: Uint8Array): Uint8Array {
+  return createHash('sha1').update(bytes).digest();
+}

@@ -12,6 +12,12 @@ export interface ClusterTables {
   rows(table: 'members' | 'membersRemoved' | 'cluster'): Iterable<{ key: Uint8Array; value: Uint8Array }>;
 }
 
+/** What a conf change asks for. Of a member to remove or to promote only the id counts. */
+export interface MemberChange {
+  readonly kind: 'add' | 'remove' | 'update' | 'promote';
+  readonly member: Member;
+}
+
 const CLUSTER_VERSION_KEY = utf8Encode('clusterVersion');
 const REMOVED_MARK = utf8Encode('removed');
 
@@ -54,6 +60,10 @@ export class Cluster {
     return this.#members.get(id);
   }
 
+  removed(): bigint[] {
+    return [...this.#removed];
+  }
+
   isRemoved(id: bigint): boolean {
     return this.#removed.has(id);
   }
@@ -62,7 +72,33 @@ export class Cluster {
   checkAdd(member: Member): void {
     if (this.#removed.has(member.id)) throw etcdError('MemberNotFound');
     if (this.#members.has(member.id)) throw etcdError('MemberExist');
-    const used = new Set([...this.#members.values()].flatMap((other) => [...other.peerURLs]));
+    this.#checkUrls(member);
+  }
+
+  /** Voters, ascending by id. */
+  voters(): Member[] {
+    return this.members().filter(({ isLearner }) => !isLearner);
+  }
+
+  /** Whether a change of the members that came through the log can be carried out; throws what its proposer is told. */
+  checkChange(change: MemberChange, learnersMax: number): void {
+    const { kind, member } = change;
+    if (this.#removed.has(member.id)) throw etcdError('MemberNotFound');
+    if (kind === 'add') {
+      this.checkAdd(member);
+      const learners = this.#members.size - this.voters().length;
+      if (member.isLearner && learners >= learnersMax) throw etcdError('TooManyLearners');
+      return;
+    }
+    const current = this.#members.get(member.id);
+    if (current === undefined) throw etcdError('MemberNotFound');
+    if (kind === 'promote' && !current.isLearner) throw etcdError('MemberNotLearner');
+    if (kind === 'update') this.#checkUrls(member);
+  }
+
+  #checkUrls(member: Member): void {
+    const others = [...this.#members.values()].filter(({ id }) => id !== member.id);
+    const used = new Set(others.flatMap(({ peerURLs }) => [...peerURLs]));
     if (member.peerURLs.some((url) => used.has(url))) throw etcdError('PeerURLExist');
   }
 

@@ -76,6 +76,11 @@ export class Raft {
     return this.#state.role;
   }
 
+  /** Leadership is being handed over: until that is done or given up, proposals are dropped. */
+  get isTransferring(): boolean {
+    return this.#state.leadTransferee !== NONE;
+  }
+
   get committed(): number {
     return this.#state.log.committed;
   }

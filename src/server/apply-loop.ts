@@ -5,6 +5,7 @@ import { Queue } from '../base/queue.ts';
 import { WireError } from '../base/wire.ts';
 import type { AnyResponse, ApplyResult } from '../apply/applier.ts';
 import { commandOf, entryId, type Command } from '../apply/command.ts';
+import { legacyCommandOf } from '../apply/legacy-command.ts';
 import { decodeInternalRaftRequest } from '../gen/raft-internal.ts';
 import { EntryType, type Entry } from '../gen/raftpb.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -19,7 +20,7 @@ export interface ApplyLoopParts {
   readonly clock: Clock;
   readonly proposals: Proposals;
   readonly apply: (command: Command, nowMs: number) => ApplyResult;
-  readonly applyConfChange: (entry: Entry) => void;
+  readonly applyConfChange: (entry: Entry) => ConfChangeOutcome;
   /** The empty entry was applied that the leader of `term` began it with. */
   readonly onTermBegun: (term: number) => void;
   /** After a run of entries: the log may forget up to here, the flusher has work. */
@@ -31,6 +32,13 @@ export interface ApplyLoopParts {
   readonly applySeconds: (kind: Command['kind'], seconds: number, success: boolean) => void;
   /** Sees every entry just before it is applied. */
   readonly onEntry?: ((entry: Entry) => void) | undefined;
+}
+
+/** What became of a change of the members: refused where there is an error. */
+export interface ConfChangeOutcome {
+  /** Of the proposal. */
+  readonly id: bigint;
+  readonly error: EtcdError | undefined;
 }
 
 interface IndexWaiter {
@@ -118,17 +126,26 @@ export class ApplyLoop {
       entry: entry.index,
     });
     this.#parts.onEntry?.(entry);
-    if (entry.type !== EntryType.EntryNormal) this.#parts.applyConfChange(entry);
+    if (entry.type !== EntryType.EntryNormal) this.#applyConfChange(entry);
     else if (entry.data.length > 0) this.#applyNormal(entry, nowMs);
     this.#appliedIndex = entry.index;
     this.#appliedTerm = entry.term;
     if (entry.type === EntryType.EntryNormal && entry.data.length === 0) this.#parts.onTermBegun(entry.term);
   }
 
+  #applyConfChange(entry: Entry): void {
+    const { id, error } = this.#parts.applyConfChange(entry);
+    this.#parts.proposals.settle(id, undefined, error);
+  }
+
   #applyNormal(entry: Entry, nowMs: number): void {
     const { clock, proposals } = this.#parts;
     const decoded = decodeRequest(entry.data);
-    if (decoded === undefined) return;
+    if (decoded === undefined) {
+      const command = legacyCommandOf(entry.data);
+      if (command !== undefined) this.#parts.apply(command, nowMs);
+      return;
+    }
     const id = entryId(decoded);
     const command = proposals.commandOf(id) ?? commandOf(decoded);
     const startMs = clock.monotonicMs();
@@ -145,7 +162,7 @@ export class ApplyLoop {
   }
 }
 
-/** undefined for the bare requests of etcd's v2 store, which members up to 3.5 still put into the log. */
+/** undefined for the bare requests of etcd's first API, which members up to 3.5 still put into the log. */
 function decodeRequest(data: Uint8Array): ReturnType<typeof decodeInternalRaftRequest> | undefined {
   try {
     return decodeInternalRaftRequest(data);

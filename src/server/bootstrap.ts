@@ -12,7 +12,7 @@ export interface InitialMember {
 
 export interface Bootstrap {
   readonly clusterId: bigint;
-  /** Ascending by id; without names, which members publish once they run. */
+  /** Ascending by id; without client URLs, which members publish once they run. */
   readonly members: readonly Member[];
   readonly self: Member;
   /** One conf change per member, indexes from 1, term 1: the same on every member. */
@@ -28,7 +28,7 @@ export function bootstrap(
   token: string,
   selfName: string,
 ): Bootstrap {
-  const named = initialMembers.map(({ name, peerURLs }) => ({ name, member: newMember(sha1, peerURLs, token) }));
+  const named = initialMembers.map(({ name, peerURLs }) => ({ name, member: newMember(sha1, name, peerURLs, token) }));
   const members = named.map(({ member }) => member).sort((a, b) => (a.id < b.id ? -1 : 1));
   const self = named.find(({ name }) => name === selfName)?.member;
   if (self === undefined) throw new Error(`member ${selfName} is not in the initial cluster`);
@@ -55,7 +55,7 @@ export function bootstrap(
   };
 }
 
-function newMember(sha1: Sha1, peerURLs: readonly string[], token: string): Member {
+function newMember(sha1: Sha1, name: string, peerURLs: readonly string[], token: string): Member {
   const sorted = [...peerURLs].sort();
-  return { id: memberId(sha1, sorted, token), name: '', peerURLs: sorted, clientURLs: [], isLearner: false };
+  return { id: memberId(sha1, sorted, token), name, peerURLs: sorted, clientURLs: [], isLearner: false };
 }

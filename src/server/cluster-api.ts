@@ -1,10 +1,25 @@
-/** The membership as a client asks for it. */
-import { Code, EtcdError, etcdError } from '../base/etcd-error.ts';
-import type { MemberAddRequest, MemberInit, MemberListResponseInit, MemberUpdateRequest } from '../gen/rpc.ts';
+/** The membership as a client asks for it (etcd-behaviour §2.9). */
+import { EMPTY } from '../base/bytes.ts';
+import { EtcdError, etcdError } from '../base/etcd-error.ts';
+import { ConfChangeType } from '../gen/raftpb.ts';
+import type {
+  MemberAddRequest,
+  MemberAddResponseInit,
+  MemberInit,
+  MemberListResponseInit,
+  MemberUpdateRequest,
+} from '../gen/rpc.ts';
 import { memberId, type Sha1 } from '../membership/ids.ts';
-import type { Member } from '../membership/member.ts';
+import { encodeMember, encodePromotion, type Member } from '../membership/member.ts';
 import { checkPeerUrls } from '../membership/peer-urls.ts';
+import { checkAddition, checkPromotion, checkRemoval } from '../membership/reconfiguration.ts';
 import type { ServerCore } from './core.ts';
+
+/** How long a member must have been heard from to count as active. */
+const HEALTH_INTERVAL_MS = 5000;
+/** A learner may become a voter once it has so much of the leader's log. */
+const READY_FRACTION = 0.9;
+const RETRY_MS = 50;
 
 export class ClusterApi {
   readonly #core: ServerCore;
@@ -21,30 +36,80 @@ export class ClusterApi {
     return waiting === undefined ? this.#members() : waiting.then(() => this.#members());
   }
 
-  /** Checks what etcd checks; the change itself comes with replication. */
-  add(request: MemberAddRequest): never {
+  async add(request: MemberAddRequest): Promise<MemberAddResponseInit> {
     const peerURLs = checkPeerUrls(request.peerURLs);
-    const { cluster, clock } = this.#core.parts;
+    const { cluster, clock, limits } = this.#core.parts;
+    const { isLearner } = request;
     const id = memberId(this.#sha1, peerURLs, '', Math.floor(clock.wallMs() / 1000));
-    cluster.checkAdd({ id, name: '', peerURLs, clientURLs: [], isLearner: request.isLearner });
-    return notSupportedYet();
+    const member: Member = { id, name: '', peerURLs, clientURLs: [], isLearner };
+    if (limits.strictReconfigCheck) checkAddition(cluster, isLearner, (other) => this.#isActive(other));
+    cluster.checkChange({ kind: 'add', member }, limits.learnersMax);
+    const type = isLearner ? ConfChangeType.ConfChangeAddLearnerNode : ConfChangeType.ConfChangeAddNode;
+    await this.#core.proposeConfChange({ type, nodeId: id, context: encodeMember(member) });
+    return { ...this.#members(), member: memberMessage(member) };
   }
 
-  remove(id: bigint): never {
+  async remove(id: bigint): Promise<MemberListResponseInit> {
     this.#require(id);
-    // The only member: what is left would be no cluster.
-    throw etcdError('MemberNotEnoughStarted');
+    const { cluster, limits } = this.#core.parts;
+    if (limits.strictReconfigCheck) {
+      checkRemoval(cluster, id, {
+        isActive: (other) => this.#isActive(other),
+        isConnected: (other) => this.#isActive(other, 0),
+      });
+    }
+    await this.#core.proposeConfChange({ type: ConfChangeType.ConfChangeRemoveNode, nodeId: id, context: EMPTY });
+    return this.#members();
   }
 
-  update(request: MemberUpdateRequest): never {
-    checkPeerUrls(request.peerURLs);
+  async update(request: MemberUpdateRequest): Promise<MemberListResponseInit> {
+    const peerURLs = checkPeerUrls(request.peerURLs);
     this.#require(request.ID);
-    return notSupportedYet();
+    const member: Member = { id: request.ID, name: '', peerURLs, clientURLs: [], isLearner: false };
+    const type = ConfChangeType.ConfChangeUpdateNode;
+    await this.#core.proposeConfChange({ type, nodeId: member.id, context: encodeMember(member) });
+    return this.#members();
   }
 
-  promote(id: bigint): never {
+  /** Only the leader knows how far the learner is: another member asks it. */
+  async promote(id: bigint): Promise<MemberListResponseInit> {
+    const { node, cluster, calls } = this.#core.parts;
+    const deadlineMs = this.#core.requestDeadlineMs();
+    for (;;) {
+      if (node.isLeader) {
+        await this.promoteAsLeader(id);
+        return this.#members();
+      }
+      const leader = cluster.member(node.leader);
+      try {
+        if (leader !== undefined) {
+          const members = await calls.promoteMember(leader.peerURLs, id);
+          return { header: this.#core.header(0), members: members.map(memberMessage) };
+        }
+      } catch (error) {
+        if (error instanceof EtcdError) throw error;
+      }
+      await this.#core.pause(RETRY_MS, deadlineMs);
+    }
+  }
+
+  async promoteAsLeader(id: bigint): Promise<void> {
+    const { node, cluster, limits } = this.#core.parts;
     if (!this.#require(id).isLearner) throw etcdError('MemberNotLearner');
-    return notSupportedYet();
+    if (!node.isLeader) throw etcdError('NotLeader');
+    const { progress, lastIndex } = node.status();
+    const match = progress.get(id)?.match ?? 0;
+    if (match < lastIndex * READY_FRACTION) throw etcdError('LearnerNotReady');
+    if (limits.strictReconfigCheck) checkPromotion(cluster);
+    const type = ConfChangeType.ConfChangeAddNode;
+    await this.#core.proposeConfChange({ type, nodeId: id, context: encodePromotion(id) });
+  }
+
+  #isActive(id: bigint, forMs = HEALTH_INTERVAL_MS): boolean {
+    const { memberId: self, transport, clock } = this.#core.parts;
+    if (id === self) return true;
+    const sinceMs = transport.activeSince(id);
+    return sinceMs !== undefined && clock.monotonicMs() - sinceMs >= forMs;
   }
 
   #require(id: bigint): Member {
@@ -53,13 +118,9 @@ export class ClusterApi {
     return member;
   }
 
-  #members(): MemberListResponseInit {
+  #members(): { header: MemberListResponseInit['header']; members: MemberInit[] } {
     return { header: this.#core.header(0), members: this.#core.parts.cluster.members().map(memberMessage) };
   }
-}
-
-function notSupportedYet(): never {
-  throw new EtcdError(Code.Unimplemented, 'quorate: membership changes are not supported yet');
 }
 
 function memberMessage(member: Member): MemberInit {

@@ -4,6 +4,7 @@ import type { AnyResponse, Responses } from '../apply/applier.ts';
 import { encodeEmbedded, type Command, type EmbeddedKind } from '../apply/command.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import { encodeInternalRaftRequest, type InternalRaftRequestInit } from '../gen/raft-internal.ts';
+import type { ConfChange } from '../gen/raftpb.ts';
 import { AlarmType, type ResponseHeaderInit } from '../gen/rpc.ts';
 import type { Lessor } from '../lease/lessor.ts';
 import type { Cluster } from '../membership/cluster.ts';
@@ -13,6 +14,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { ApplyLoop } from './apply-loop.ts';
 import type { JobRunner } from './job-runner.ts';
+import type { PeerCalls, PeerTransport } from './peer-transport.ts';
 import type { Proposals } from './proposals.ts';
 import type { RaftNode } from './raft-node.ts';
 import type { RequestIds } from './request-ids.ts';
@@ -28,6 +30,11 @@ export interface CoreLimits {
   readonly txnOpsMax: number;
   /** Infinity when there is no quota. */
   readonly quotaBytes: number;
+  /** How long a request may take that needs other members. */
+  readonly requestMs: number;
+  readonly electionMs: number;
+  readonly strictReconfigCheck: boolean;
+  readonly learnersMax: number;
 }
 
 export interface CoreParts {
@@ -40,6 +47,8 @@ export interface CoreParts {
   readonly alarms: Alarms;
   readonly cluster: Cluster;
   readonly node: RaftNode;
+  readonly transport: PeerTransport;
+  readonly calls: PeerCalls;
   readonly applyLoop: ApplyLoop;
   readonly proposals: Proposals;
   readonly requestIds: RequestIds;
@@ -95,6 +104,28 @@ export class ServerCore {
   proposeInternal(request: InternalRaftRequestInit, command: Command): Promise<AnyResponse | undefined> {
     const id = this.#admit();
     return this.#submit(id, encodeInternalRaftRequest({ ...request, header: { ID: id } }), command);
+  }
+
+  /** Puts a change of the members through the log; resolves when it is applied. Rejects with what refused it. */
+  async proposeConfChange(change: Omit<ConfChange, 'id'>): Promise<void> {
+    const { node, proposals, clock } = this.parts;
+    const id = this.#admit();
+    const outcome = proposals.add(id, { kind: 'none' }, clock.monotonicMs());
+    node.proposeConfChange({ ...change, id });
+    await outcome;
+  }
+
+  /** Until when a request that comes in now may take. */
+  requestDeadlineMs(): number {
+    return this.parts.clock.monotonicMs() + this.parts.limits.requestMs;
+  }
+
+  /** Before another attempt. Rejects with Timeout after `deadlineMs`, and with Stopped. */
+  pause(ms: number, deadlineMs: number): Promise<void> {
+    const { clock } = this.parts;
+    if (this.#stopping) return Promise.reject(etcdError('Stopped'));
+    if (clock.monotonicMs() >= deadlineMs) return Promise.reject(etcdError('Timeout'));
+    return new Promise((resolve) => void clock.after(ms, resolve));
   }
 
   /** Resolves when this member has applied everything that was committed when it was called. */

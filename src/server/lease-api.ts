@@ -16,6 +16,16 @@ import {
 import { TTL_SECONDS_MAX } from '../lease/lessor.ts';
 import type { ServerCore } from './core.ts';
 
+/** Between two attempts to reach the leader. */
+const RETRY_MS = 50;
+
+/** In seconds. */
+export interface LeaseTime {
+  readonly TTL: number;
+  readonly grantedTTL: number;
+  readonly keys: Uint8Array[];
+}
+
 export class LeaseApi {
   readonly #core: ServerCore;
 
@@ -40,43 +50,111 @@ export class LeaseApi {
     return this.#core.propose('leaseRevoke', encodeLeaseRevokeRequest(request), { kind: 'leaseRevoke', request });
   }
 
-  /** TTL 0 in the answer: the lease is gone. One that has expired is waited for until it is. */
+  /** TTL 0 in the answer: the lease is gone. One that has expired is waited for until it is. Rejects with Timeout. */
   keepAlive(ID: bigint): LeaseKeepAliveResponseInit | Promise<LeaseKeepAliveResponseInit> {
     const { lessor, store, clock } = this.#core.parts;
-    const header = this.#core.header(store.currentRev);
     const renewal = lessor.renew(ID, clock.monotonicMs());
-    switch (renewal.status) {
-      case 'renewed':
-        if (renewal.clearCheckpoint) this.#clearCheckpoint(ID);
-        return { header, ID, TTL: renewal.ttlSeconds };
-      case 'notFound':
-        return { header, ID, TTL: 0 };
-      case 'expired':
-        return new Promise<LeaseKeepAliveResponseInit>((resolve) => {
-          lessor.whenSettled(ID, () => resolve({ header, ID, TTL: 0 }));
-        });
-      case 'notPrimary':
-        throw new EtcdError(Code.Unknown, 'not a primary lessor');
+    if (renewal.status !== 'renewed') return this.#keepAliveLater(ID);
+    if (renewal.clearCheckpoint) this.#clearCheckpoint(ID);
+    return { header: this.#core.header(store.currentRev), ID, TTL: renewal.ttlSeconds };
+  }
+
+  /** Of a lease that is not there: TTL -1. */
+  timeToLive(request: LeaseTimeToLiveRequest): LeaseTimeToLiveResponseInit | Promise<LeaseTimeToLiveResponseInit> {
+    const { lessor, store } = this.#core.parts;
+    const header = this.#core.header(store.currentRev);
+    if (!lessor.primary) return this.#timeToLiveOfLeader(request);
+    return { header, ID: request.ID, ...(this.#timeToLiveHere(request) ?? { TTL: -1 }) };
+  }
+
+  /** For another member. Rejects with LeaseNotFound, or with an error where this member does not lead. */
+  async renewAsLeader(ID: bigint): Promise<number> {
+    const { lessor, clock } = this.#core.parts;
+    await this.#core.linearizable();
+    for (;;) {
+      const renewal = lessor.renew(ID, clock.monotonicMs());
+      switch (renewal.status) {
+        case 'renewed':
+          if (renewal.clearCheckpoint) this.#clearCheckpoint(ID);
+          return renewal.ttlSeconds;
+        case 'notFound':
+          throw etcdError('LeaseNotFound');
+        case 'notPrimary':
+          throw new EtcdError(Code.Unknown, 'not a primary lessor');
+        case 'expired':
+          await new Promise<void>((resolve) => lessor.whenSettled(ID, resolve));
+      }
     }
   }
 
-  timeToLive(request: LeaseTimeToLiveRequest): LeaseTimeToLiveResponseInit {
-    const { lessor, store, clock } = this.#core.parts;
-    const header = this.#core.header(store.currentRev);
-    const time = lessor.timeToLive(request.ID, clock.monotonicMs());
-    if (time === undefined) return { header, ID: request.ID, TTL: -1 };
-    return {
-      header,
-      ID: request.ID,
-      TTL: time.remainingSeconds ?? time.grantedTtlSeconds,
-      grantedTTL: time.grantedTtlSeconds,
-      keys: request.keys ? store.keysOf(request.ID) : [],
-    };
+  /** For another member. undefined where the lease is not there; rejects where this member does not lead. */
+  async timeToLiveAsLeader(request: LeaseTimeToLiveRequest): Promise<LeaseTime | undefined> {
+    await this.#core.linearizable();
+    if (!this.#core.parts.lessor.primary) throw etcdError('LeaderChanged');
+    return this.#timeToLiveHere(request);
   }
 
   leases(): LeaseLeasesResponseInit {
     const { lessor, store } = this.#core.parts;
     return { header: this.#core.header(store.currentRev), leases: lessor.leases().map((ID) => ({ ID })) };
+  }
+
+  async #keepAliveLater(ID: bigint): Promise<LeaseKeepAliveResponseInit> {
+    const { store } = this.#core.parts;
+    const header = this.#core.header(store.currentRev);
+    try {
+      const TTL = await this.#atLeader(
+        () => this.renewAsLeader(ID),
+        (urls) => this.#core.parts.calls.renewLease(urls, ID),
+      );
+      return { header, ID, TTL };
+    } catch (error) {
+      if (isNotFound(error)) return { header, ID, TTL: 0 };
+      throw error;
+    }
+  }
+
+  async #timeToLiveOfLeader(request: LeaseTimeToLiveRequest): Promise<LeaseTimeToLiveResponseInit> {
+    const header = this.#core.header(this.#core.parts.store.currentRev);
+    try {
+      const found = await this.#atLeader<LeaseTime | undefined>(
+        () => this.timeToLiveAsLeader(request),
+        (urls) => this.#core.parts.calls.leaseTimeToLive(urls, request),
+      );
+      if (found === undefined) return { header, ID: request.ID, TTL: -1 };
+      const { TTL, grantedTTL, keys } = found;
+      return { header, ID: request.ID, TTL, grantedTTL, keys };
+    } catch (error) {
+      if (isNotFound(error)) return { header, ID: request.ID, TTL: -1 };
+      throw error;
+    }
+  }
+
+  /** Only the leader knows the time. Asks whoever leads until someone answers; rejects with LeaseNotFound or Timeout. */
+  async #atLeader<T>(here: () => Promise<T>, there: (urls: readonly string[]) => Promise<T>): Promise<T> {
+    const { node, cluster, lessor } = this.#core.parts;
+    const deadlineMs = this.#core.requestDeadlineMs();
+    for (;;) {
+      try {
+        if (lessor.primary) return await here();
+        const leader = node.isLeader ? undefined : cluster.member(node.leader);
+        if (leader !== undefined) return await there(leader.peerURLs);
+      } catch (error) {
+        if (isNotFound(error)) throw error;
+      }
+      await this.#core.pause(RETRY_MS, deadlineMs);
+    }
+  }
+
+  #timeToLiveHere({ ID, keys }: LeaseTimeToLiveRequest): LeaseTime | undefined {
+    const { lessor, store, clock } = this.#core.parts;
+    const time = lessor.timeToLive(ID, clock.monotonicMs());
+    if (time === undefined) return undefined;
+    return {
+      TTL: time.remainingSeconds ?? time.grantedTtlSeconds,
+      grantedTTL: time.grantedTtlSeconds,
+      keys: keys ? store.keysOf(ID) : [],
+    };
   }
 
   #clearCheckpoint(ID: bigint): void {
@@ -87,4 +165,8 @@ export class LeaseApi {
         this.#core.parts.logger.warn('failed to clear a lease checkpoint', { error: String(error) });
       });
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof EtcdError && error.message === etcdError('LeaseNotFound').message;
 }

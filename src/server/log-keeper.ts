@@ -9,7 +9,10 @@ export interface LogKeeperOptions {
   readonly snapshotCount: number;
   /** Entries that stay in memory behind a mark, for followers that are a little behind. */
   readonly catchupEntries: number;
-  /** Bytes of entries in memory from which a mark is set early, and nothing is kept behind it. */
+  /**
+   * Bytes of entries in memory from which a mark is set early, and less is kept behind it. Up to there the leader keeps what
+   * its slowest follower lacks.
+   */
   readonly memoryBytesMax: number;
 }
 
@@ -63,10 +66,26 @@ export class LogKeeper {
         return;
       }
       this.#markedIndex = index;
-      this.#log.release(index);
-      const kept = isHeavy ? 0 : this.#options.catchupEntries;
-      if (index - kept >= this.#raft.firstIndex) this.#raft.compactLog(index - kept);
+      const through = this.#compactable(index, isHeavy);
+      this.#log.release(through);
+      if (through >= this.#raft.firstIndex) this.#raft.compactLog(through);
       this.#logger.debug('marked a snapshot', { index, term });
     });
+  }
+
+  /** Up to where the log in memory can be forgotten once `index` is marked. */
+  #compactable(index: number, isHeavy: boolean): number {
+    const slowest = this.#slowestFollower(index);
+    if (!isHeavy) return Math.max(0, Math.min(index - this.#options.catchupEntries, slowest));
+    // A follower that lacks more than half of so much is given up on; half of it makes room for some time.
+    const half = Math.floor((this.#raft.firstIndex + index) / 2);
+    return slowest < index ? Math.max(slowest, half) : index;
+  }
+
+  /** What every follower has, as far as the leader knows; on other members, which serve nobody, `index`. */
+  #slowestFollower(index: number): number {
+    let slowest = index;
+    for (const { match } of this.#raft.status().progress.values()) slowest = Math.min(slowest, match);
+    return slowest;
   }
 }

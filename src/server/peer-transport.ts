@@ -145,3 +145,16 @@ export interface PeerMembers {
 export class PeerCallError extends Error {
   override readonly name = 'PeerCallError';
 }
+
+/** How a member gets at its peers once it knows who it is. */
+export interface PeerNetwork {
+  transport(self: PeerSelf): PeerTransport;
+  /** undefined: of a cluster that this member does not know yet. */
+  calls(clusterId: bigint | undefined): PeerCalls;
+}
+
+export interface PeerSelf {
+  readonly id: bigint;
+  readonly clusterId: bigint;
+  readonly peerURLs: readonly string[];
+}

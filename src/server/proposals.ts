@@ -14,7 +14,7 @@ interface Waiting {
 
 interface Deadline {
   readonly id: bigint;
-  readonly atMs: number;
+  readonly startMs: number;
 }
 
 export class Proposals {
@@ -22,9 +22,12 @@ export class Proposals {
   /** In the order of their deadlines, because every proposal gets the same time. */
   readonly #deadlines = new Queue<Deadline>();
   readonly #timeoutMs: number;
+  readonly #timeoutError: (startMs: number) => EtcdError;
 
-  constructor(timeoutMs: number) {
+  /** `timeoutError`: what to say of a proposal made at `startMs` whose time is up. */
+  constructor(timeoutMs: number, timeoutError: (startMs: number) => EtcdError = () => etcdError('Timeout')) {
     this.#timeoutMs = timeoutMs;
+    this.#timeoutError = timeoutError;
   }
 
   get size(): number {
@@ -34,10 +37,14 @@ export class Proposals {
   /** The promise settles when the entry with this id was applied, or the time is up. */
   add(id: bigint, command: Command, nowMs: number): Promise<AnyResponse | undefined> {
     assert(!this.#waiting.has(id), 'proposal id used twice', { id });
-    this.#deadlines.push({ id, atMs: nowMs + this.#timeoutMs });
+    this.#deadlines.push({ id, startMs: nowMs });
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { command, resolve, reject });
     });
+  }
+
+  has(id: bigint): boolean {
+    return this.#waiting.has(id);
   }
 
   /** The command behind an entry that this member proposed and still waits for. */
@@ -71,11 +78,11 @@ export class Proposals {
     let expired = 0;
     for (;;) {
       const next = this.#deadlines.peek();
-      if (next === undefined || next.atMs > nowMs) return expired;
+      if (next === undefined || next.startMs + this.#timeoutMs > nowMs) return expired;
       this.#deadlines.shift();
       if (!this.#waiting.has(next.id)) continue;
       expired++;
-      this.fail(next.id, etcdError('Timeout'));
+      this.fail(next.id, this.#timeoutError(next.startMs));
     }
   }
 }

@@ -1,62 +1,74 @@
 /**
- * Drives the Raft core: hands it proposals and ticks, and carries out what each Ready asks for. Writes to the log go on while
- * later Readys are taken, so that what queues up during one sync shares the next.
+ * Drives the Raft core: hands it proposals, messages and ticks, and carries out what each Ready asks for. Writes to the log go
+ * on while later Readys are taken, so that what queues up during one sync shares the next.
  */
 import { assert } from '../base/assert.ts';
 import { EtcdError, etcdError, Code } from '../base/etcd-error.ts';
-import type { ConfChange, ConfState } from '../gen/raftpb.ts';
+import { MessageType, type ConfChange, type ConfState, type Message } from '../gen/raftpb.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Logger } from '../ports/logger.ts';
+import { isSoleVoter } from '../raft/configuration.ts';
 import type { Raft } from '../raft/raft.ts';
-import type { Ready, SoftState } from '../raft/types.ts';
+import { NONE, type ProposalOutcome, type RaftStatus, type Ready, type SoftState } from '../raft/types.ts';
 import type { ApplyLoop } from './apply-loop.ts';
 import type { DurableLog } from './durable-log.ts';
+import { Outbox } from './outbox.ts';
 import type { Proposals } from './proposals.ts';
+import { ReadRounds } from './read-rounds.ts';
+import type { RequestIds } from './request-ids.ts';
 
 export interface RaftNodeParts {
   readonly raft: Raft;
   readonly log: DurableLog;
   readonly clock: Clock;
-  readonly logger: Logger;
   readonly proposals: Proposals;
+  readonly requestIds: RequestIds;
   /** How long one tick lasts (heartbeat-interval). */
   readonly tickMs: number;
+  /** How long a linearizable read may take. */
+  readonly readTimeoutMs: number;
+  /** To other members. None is a MsgSnap. */
+  readonly send: (messages: readonly Message[]) => void;
+  /** The member that `message` is for lacks entries that the log here does not hold any more. */
+  readonly sendSnapshot: (message: Message) => void;
   readonly onSoftState: (state: SoftState) => void;
   /** The log cannot be written any more: nothing may be acknowledged from here on. */
   readonly onLogError: (error: Error) => void;
 }
 
-interface Proposal {
-  readonly id: bigint;
-  readonly data: Uint8Array;
-}
+type Proposal =
+  { readonly id: bigint; readonly data: Uint8Array } | { readonly id: bigint; readonly change: ConfChange };
 
-interface Reader {
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-  readonly deadlineMs: number;
-}
-
-/** As etcd: 5 s and twice the election timeout, taken at its default. */
-const READ_TIMEOUT_MS = 7000;
-/** Readers under way; beyond, new ones are refused. */
-const READERS_MAX = 65_536;
+/** Messages with proposals of other members that wait for a new leader. */
+const HELD_MAX = 4096;
+/** The proposal was dropped for a reason that passes: it is made again until its time is up. */
+const PASSING: ReadonlySet<ProposalOutcome> = new Set(['no-leader', 'transferring', 'conf-change-pending']);
 
 export class RaftNode {
   readonly #parts: RaftNodeParts;
+  readonly #outbox: Outbox;
+  readonly #reads: ReadRounds;
   #applyLoop: ApplyLoop | undefined;
   #queued: Proposal[] = [];
+  /** Proposals of other members that came in while leadership is handed over: Raft would drop them. */
+  #held: Message[] = [];
   #scheduled = false;
   #pumping = false;
   #stopped = false;
   #cancelTick: (() => void) | undefined;
-  /** Reads that share one round of the read index, by the round's context. */
-  readonly #rounds = new Map<number, Reader[]>();
-  #nextReaders: Reader[] = [];
-  #round = 0;
+  /** The last one that was known. */
+  #lastLeader = NONE;
+  #leaderSinceMs = 0;
 
   constructor(parts: RaftNodeParts) {
     this.#parts = parts;
+    this.#outbox = new Outbox((messages) => this.#send(messages));
+    this.#reads = new ReadRounds({
+      clock: parts.clock,
+      requestIds: parts.requestIds,
+      ask: (context) => void parts.raft.readIndex(context),
+      whenApplied: (index, done) => this.#loop.whenApplied(index, done),
+      timeoutMs: parts.readTimeoutMs,
+    });
   }
 
   get term(): number {
@@ -71,8 +83,28 @@ export class RaftNode {
     return this.#parts.raft.role === 'leader';
   }
 
+  get isSoleVoter(): boolean {
+    const { raft } = this.#parts;
+    return isSoleVoter(raft.configuration, raft.id);
+  }
+
   get commitIndex(): number {
     return this.#parts.raft.committed;
+  }
+
+  /** Monotonic time at which the leader that is known, or was known last, came to be known. */
+  get leaderSinceMs(): number {
+    return this.#leaderSinceMs;
+  }
+
+  /** Whether the log has this entry, or has it behind it. */
+  holds(index: number, term: number): boolean {
+    const { raft } = this.#parts;
+    return index <= raft.committed || raft.termAt(index) === term;
+  }
+
+  status(): RaftStatus {
+    return this.#parts.raft.status();
   }
 
   start(applyLoop: ApplyLoop): void {
@@ -87,9 +119,45 @@ export class RaftNode {
     this.#pump();
   }
 
+  /** Lets so much of the first election timeout pass at once. */
+  skipTicks(count: number): void {
+    for (let i = 0; i < count; i++) this.#parts.raft.tick();
+    this.#pump();
+  }
+
+  transferLeader(target: bigint): void {
+    this.#parts.raft.transferLeader(target);
+    this.#pump();
+  }
+
+  /** A message from another member. Several that come in during one turn of the event loop are answered together. */
+  step(message: Message): void {
+    if (this.#stopped) return;
+    const { raft } = this.#parts;
+    const isHeld = message.type === MessageType.MsgProp && raft.isTransferring && this.#held.length < HELD_MAX;
+    if (isHeld) this.#held.push(message);
+    else raft.step(message);
+    this.#schedule();
+  }
+
+  reportUnreachable(id: bigint): void {
+    this.#parts.raft.reportUnreachable(id);
+  }
+
+  reportSnapshot(id: bigint, ok: boolean): void {
+    this.#parts.raft.reportSnapshot(id, ok);
+    this.#schedule();
+  }
+
   /** Queues a proposal; all that come in during one turn of the event loop go to the log together. */
   propose(id: bigint, data: Uint8Array): void {
     this.#queued.push({ id, data });
+    this.#schedule();
+  }
+
+  /** Likewise for a change of the members; `change.id` is the proposal's id. */
+  proposeConfChange(change: ConfChange): void {
+    this.#queued.push({ id: change.id, change });
     this.#schedule();
   }
 
@@ -105,27 +173,21 @@ export class RaftNode {
 
   /**
    * Resolves when this member has applied all that was committed when it was called; undefined when it has already, and is
-   * certain to lead (the only voter). Rejects with Timeout, or with LeaderChanged where leadership was lost meanwhile.
+   * certain to lead (the only voter). Rejects with Timeout, or with LeaderChanged where a new leader came to be meanwhile.
    */
   linearizable(): Promise<void> | undefined {
-    const { raft, clock } = this.#parts;
-    const applyLoop = this.#loop;
-    const index = raft.readIndexNow();
-    if (index !== undefined && applyLoop.appliedIndex >= index) return undefined;
-    return new Promise((resolve, reject) => {
-      if (this.#nextReaders.length >= READERS_MAX) {
-        reject(etcdError('TooManyRequests'));
-        return;
-      }
-      this.#nextReaders.push({ resolve, reject, deadlineMs: clock.monotonicMs() + READ_TIMEOUT_MS });
-      this.#schedule();
-    });
+    const index = this.#parts.raft.readIndexNow();
+    if (index !== undefined && this.#loop.appliedIndex >= index) return undefined;
+    if (this.#stopped) return Promise.reject(etcdError('Stopped'));
+    const read = this.#reads.add();
+    this.#schedule();
+    return read;
   }
 
   stop(): void {
     this.#stopped = true;
     this.#cancelTick?.();
-    this.#failReaders(() => true, 'Stopped');
+    this.#reads.stop();
   }
 
   get #loop(): ApplyLoop {
@@ -140,7 +202,8 @@ export class RaftNode {
       raft.tick();
       const nowMs = clock.monotonicMs();
       proposals.expire(nowMs);
-      this.#failReaders((reader) => reader.deadlineMs <= nowMs, 'Timeout');
+      this.#queued = this.#queued.filter(({ id }) => proposals.has(id));
+      this.#reads.tick(nowMs);
       this.#armTick();
       this.#pump();
     });
@@ -168,72 +231,75 @@ export class RaftNode {
   }
 
   #handOver(): void {
+    this.#reads.begin();
     const { raft, proposals } = this.#parts;
-    if (this.#nextReaders.length > 0) this.#startReadRound();
+    if (raft.leader === NONE || raft.isTransferring) return;
+    for (const message of this.#held.splice(0)) raft.step(message);
     if (this.#queued.length === 0) return;
     const queued = this.#queued;
     this.#queued = [];
-    for (const { id, data } of queued) {
-      const outcome = raft.propose([data]);
+    for (const proposal of queued) {
+      if (!proposals.has(proposal.id)) continue;
+      const outcome = 'data' in proposal ? raft.propose([proposal.data]) : raft.proposeConfChange(proposal.change);
       if (outcome === 'accepted' || outcome === 'forwarded') continue;
-      proposals.fail(id, droppedError(outcome));
+      // As many as there are proposals under way, which is limited.
+      if (PASSING.has(outcome)) this.#queued.push(proposal);
+      else proposals.fail(proposal.id, droppedError(outcome));
     }
   }
 
   #process(ready: Ready): void {
-    const { log, raft } = this.#parts;
-    assert(ready.snapshot === undefined, 'a single member got a snapshot', { sequence: ready.sequence });
-    if (ready.softState !== undefined) this.#parts.onSoftState(ready.softState);
-    if (ready.entries.length > 0 || ready.hardState !== undefined) {
-      log.append(ready.hardState, ready.entries, ready.mustSync, (error) => {
-        if (error !== undefined) {
-          this.#parts.onLogError(error);
-          return;
-        }
-        if (ready.mustSync) raft.appended(ready.sequence);
-        this.#pump();
-      });
-    }
-    for (const { index, context } of ready.readStates) this.#serveRound(index, context);
+    assert(ready.snapshot === undefined, 'a snapshot from the leader was let through', { sequence: ready.sequence });
+    if (ready.softState !== undefined) this.#noteSoftState(ready.softState);
+    this.#send(ready.messages);
+    this.#write(ready);
+    for (const { index, context } of ready.readStates) this.#reads.answered(index, context);
     if (ready.committedEntries.length > 0) this.#loop.push(ready.committedEntries);
   }
 
-  #startReadRound(): void {
-    const readers = this.#nextReaders;
-    this.#nextReaders = [];
-    const round = ++this.#round;
-    const context = new Uint8Array(8);
-    new DataView(context.buffer).setBigUint64(0, BigInt(round));
-    this.#rounds.set(round, readers);
-    this.#parts.raft.readIndex(context);
-  }
-
-  #serveRound(index: number, context: Uint8Array): void {
-    const round = Number(new DataView(context.buffer, context.byteOffset, 8).getBigUint64(0));
-    const readers = this.#rounds.get(round);
-    if (readers === undefined) return;
-    this.#rounds.delete(round);
-    this.#loop.whenApplied(index, () => {
-      for (const reader of readers) reader.resolve();
+  #write(ready: Ready): void {
+    const { log, raft } = this.#parts;
+    const { hardState, entries, mustSync, messagesAfterAppend, sequence } = ready;
+    if (!mustSync) {
+      if (hardState !== undefined) log.append(hardState, entries, false, (error) => this.#wrote(error));
+      this.#outbox.follow(messagesAfterAppend);
+      return;
+    }
+    const release = this.#outbox.hold(messagesAfterAppend);
+    log.append(hardState, entries, true, (error) => {
+      if (error === undefined) {
+        raft.appended(sequence);
+        release();
+      }
+      this.#wrote(error);
     });
   }
 
-  #failReaders(which: (reader: Reader) => boolean, why: 'Timeout' | 'Stopped'): void {
-    const fail = (readers: Reader[]): Reader[] => {
-      for (const reader of readers) if (which(reader)) reader.reject(etcdError(why));
-      return readers.filter((reader) => !which(reader));
-    };
-    this.#nextReaders = fail(this.#nextReaders);
-    for (const [round, readers] of this.#rounds) {
-      const left = fail(readers);
-      if (left.length === 0) this.#rounds.delete(round);
-      else this.#rounds.set(round, left);
+  #wrote(error: Error | undefined): void {
+    if (error === undefined) this.#pump();
+    else this.#parts.onLogError(error);
+  }
+
+  #send(messages: readonly Message[]): void {
+    if (messages.length === 0 || this.#stopped) return;
+    const { send, sendSnapshot } = this.#parts;
+    const snapshots = messages.filter(({ type }) => type === MessageType.MsgSnap);
+    send(snapshots.length === 0 ? messages : messages.filter(({ type }) => type !== MessageType.MsgSnap));
+    for (const message of snapshots) sendSnapshot(message);
+  }
+
+  #noteSoftState(state: SoftState): void {
+    if (state.leader !== NONE && state.leader !== this.#lastLeader) {
+      this.#leaderSinceMs = this.#parts.clock.monotonicMs();
+      this.#reads.leaderChanged();
     }
+    // A leader that was lost and comes back is a new one.
+    this.#lastLeader = state.leader;
+    this.#parts.onSoftState(state);
   }
 }
 
-function droppedError(outcome: string): EtcdError {
-  if (outcome === 'no-leader') return etcdError('NoLeader');
+function droppedError(outcome: ProposalOutcome): EtcdError {
   if (outcome === 'too-much-uncommitted') return etcdError('TooManyRequests');
   return new EtcdError(Code.Unknown, 'raft proposal dropped');
 }

@@ -62,14 +62,14 @@ export const MEMBER_OPTIONS = [
     name: 'initial-election-tick-advance',
     type: 'bool',
     default: 'true',
-    support: 'noEffect',
+    support: 'supported',
     help: 'Shorten the wait for the first election after a start.',
   },
   {
     name: 'listen-peer-urls',
     type: 'urls',
     default: 'http://localhost:2380',
-    support: 'noEffect',
+    support: 'supported',
     help: 'URLs to listen on for other members.',
   },
   {

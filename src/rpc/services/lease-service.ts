@@ -31,8 +31,8 @@ export function registerLease(registry: ServiceRegistry, core: ServerCore, lease
     const response = await leases.revoke(decodeLeaseRevokeRequest(bytes));
     return encodeLeaseRevokeResponse(core.withHeader(response));
   });
-  registry.unary(LeaseTimeToLive.path, (_ctx, bytes) =>
-    encodeLeaseTimeToLiveResponse(leases.timeToLive(decodeLeaseTimeToLiveRequest(bytes))),
+  registry.unary(LeaseTimeToLive.path, async (_ctx, bytes) =>
+    encodeLeaseTimeToLiveResponse(await leases.timeToLive(decodeLeaseTimeToLiveRequest(bytes))),
   );
   registry.unary(LeaseLeases.path, () => encodeLeaseLeasesResponse(leases.leases()));
   registry.bidi(LeaseKeepAlive.path, (call) => serveKeepAlive(call, leases));

@@ -1,5 +1,4 @@
 /** etcdserverpb.Maintenance. */
-import { etcdError } from '../../base/etcd-error.ts';
 import {
   decodeAlarmRequest,
   decodeDowngradeRequest,
@@ -17,6 +16,7 @@ import {
 import { MaintenanceService } from '../../gen/services.ts';
 import type { ServerCore } from '../../server/core.ts';
 import { downgrade } from '../../server/downgrade.ts';
+import { moveLeader } from '../../server/leadership.ts';
 import type { MaintenanceApi } from '../../server/maintenance-api.ts';
 import type { SnapshotSource } from '../../server/snapshot-source.ts';
 import type { ServiceRegistry } from '../service-registry.ts';
@@ -46,10 +46,8 @@ export function registerMaintenance(
   registry.unary(HashKV.path, async (_ctx, bytes) =>
     encodeHashKVResponse(await maintenance.hashKv(decodeHashKVRequest(bytes).revision)),
   );
-  registry.unary(MoveLeader.path, (_ctx, bytes) => {
-    const { targetID } = decodeMoveLeaderRequest(bytes);
-    if (core.parts.node.leader !== core.parts.memberId) throw etcdError('NotLeader');
-    if (targetID !== core.parts.memberId) throw etcdError('BadLeaderTransferee');
+  registry.unary(MoveLeader.path, async (_ctx, bytes) => {
+    await moveLeader(core, decodeMoveLeaderRequest(bytes).targetID);
     return encodeMoveLeaderResponse({});
   });
   registry.unary(Downgrade.path, async (_ctx, bytes) =>

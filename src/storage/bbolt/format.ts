@@ -62,6 +62,17 @@ export function encodeMetaPage(id: number, meta: Meta): Uint8Array {
   return page;
 }
 
+/** undefined if the page does not hold a whole meta. */
+export function readMeta(page: Uint8Array): { readonly meta: Meta; readonly pageBytes: number } | undefined {
+  const view = new DataView(page.buffer, page.byteOffset + PAGE_HEADER_BYTES, META_CHECKED_BYTES + 8);
+  if (view.getUint32(0, true) !== META_MAGIC || view.getUint32(4, true) !== META_VERSION) return undefined;
+  const checked = page.subarray(PAGE_HEADER_BYTES, PAGE_HEADER_BYTES + META_CHECKED_BYTES);
+  if (view.getBigUint64(META_CHECKED_BYTES, true) !== fnv1a64(checked)) return undefined;
+  const number = (at: number): number => Number(view.getBigUint64(at, true));
+  const meta = { rootPage: number(16), freelistPage: number(32), highWater: number(40), txid: number(48) };
+  return { meta, pageBytes: view.getUint32(8, true) };
+}
+
 /** What a bucket's element holds: where its tree is. */
 export function encodeBucketValue(rootPage: number): Uint8Array {
   const value = new Uint8Array(16);

@@ -8,7 +8,8 @@ import type { Job } from '../../ports/job.ts';
 import type { DatabaseWriter } from './database-writer.ts';
 
 /** etcd's buckets in the order of their names, and our tables behind them. */
-const BUCKETS: readonly { readonly name: string; readonly table: Table }[] = [
+/** Of etcd's database, and the tables that hold the same here. */
+export const BUCKETS: readonly { readonly name: string; readonly table: Table }[] = [
   { name: 'alarm', table: 'alarm' },
   { name: 'auth', table: 'auth' },
   { name: 'authRoles', table: 'authRoles' },

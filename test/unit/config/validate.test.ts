@@ -103,7 +103,6 @@ describe('the name and the founding members', () => {
     ],
     ['--initial-cluster=garbage', '"garbage" is not name=url'],
     ['--initial-cluster=default=http://localhost:2380,b=http://localhost:2380', 'http://localhost:2380 occurs twice'],
-    ['--initial-cluster=default=http://localhost:2380,b=http://b:2380', 'more than one member is not supported yet'],
     [
       '--initial-cluster=default=http://localhost:2380 --discovery-srv=x',
       'only one of --initial-cluster and --discovery-srv can be set',

@@ -1,0 +1,136 @@
+/**
+ * A snapshot from the leader, which takes the place of this member's database and log. It is stored first; the next start of the
+ * member takes it over, and does so again if it is interrupted.
+ */
+import { must } from '../base/assert.ts';
+import { getUint64BE } from '../base/bytes.ts';
+import { utf8Encode } from '../base/utf8.ts';
+import { decodeSnapshotMetadata, encodeSnapshotMetadata, type SnapshotMetadata } from '../gen/raftpb.ts';
+import { WriteBatch, type Backend } from '../mvcc/backend.ts';
+import { IndexRebuildJob } from '../mvcc/index-rebuild.ts';
+import { WriteBuffer } from '../mvcc/write-buffer.ts';
+import type { FileSystem } from '../ports/file-system.ts';
+import { encodeConfState } from '../server/conf-state.ts';
+import { DatabaseReader } from '../storage/bbolt/database-reader.ts';
+import { BUCKETS } from '../storage/bbolt/snapshot-job.ts';
+
+const DATABASE = 'incoming.db';
+/** Written last: where it is, the database is complete. */
+const METADATA = 'incoming.meta';
+const BATCH_BYTES = 4 * 1024 * 1024;
+const REBUILD_UNITS = 1000;
+const BUFFER_BYTES = 8 * 1024 * 1024;
+
+/** Stores what comes in; durable when it resolves. */
+export async function storeIncoming(
+  files: FileSystem,
+  dir: string,
+  metadata: SnapshotMetadata,
+  database: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  discardIncoming(files, dir);
+  const file = files.open(`${dir}/${DATABASE}`, 'create');
+  try {
+    let position = 0;
+    for await (const chunk of database) {
+      file.write(chunk, position);
+      position += chunk.length;
+    }
+    await new Promise<void>((resolve, reject) => {
+      file.syncAsync((error) => (error === undefined ? resolve() : reject(error)));
+    });
+    checkIndex(new DatabaseReader(file), metadata);
+  } finally {
+    file.close();
+  }
+  const temporary = `${dir}/${METADATA}.tmp`;
+  if (files.exists(temporary)) files.remove(temporary);
+  const meta = files.open(temporary, 'create');
+  meta.writeDurable(encodeSnapshotMetadata(metadata), 0);
+  meta.close();
+  files.rename(temporary, `${dir}/${METADATA}`);
+  files.syncDir(dir);
+}
+
+/** What a complete snapshot that waits to be taken over stands for. */
+export function incomingMetadata(files: FileSystem, dir: string): SnapshotMetadata | undefined {
+  const path = `${dir}/${METADATA}`;
+  if (!files.exists(path)) return undefined;
+  const file = files.open(path, 'read');
+  const bytes = new Uint8Array(file.size());
+  file.read(bytes, 0);
+  file.close();
+  return decodeSnapshotMetadata(bytes);
+}
+
+/** It was taken over, or is of no use. */
+export function discardIncoming(files: FileSystem, dir: string): void {
+  for (const name of [METADATA, DATABASE]) {
+    if (files.exists(`${dir}/${name}`)) files.remove(`${dir}/${name}`);
+  }
+  files.syncDir(dir);
+}
+
+/** Fills an empty backend with the stored snapshot; durable when it resolves. */
+export async function importIncoming(
+  files: FileSystem,
+  dir: string,
+  metadata: SnapshotMetadata,
+  backend: Backend,
+): Promise<void> {
+  const file = files.open(`${dir}/${DATABASE}`, 'read');
+  try {
+    const reader = new DatabaseReader(file);
+    const buckets = reader.buckets();
+    let batch = new WriteBatch();
+    let bytes = 0;
+    for (const { name, table } of BUCKETS) {
+      const bucket = buckets.get(name);
+      if (bucket === undefined) continue;
+      for (const { key, value } of reader.rows(bucket)) {
+        batch.put(table, key, value);
+        bytes += key.length + value.length;
+        if (bytes < BATCH_BYTES) continue;
+        await commit(backend, batch);
+        batch = new WriteBatch();
+        bytes = 0;
+      }
+    }
+    const confState = must(metadata.confState, 'conf state of a snapshot');
+    batch.put('meta', utf8Encode('confState'), encodeConfState(confState));
+    await commit(backend, batch);
+  } finally {
+    file.close();
+  }
+  await rebuildIndexes(backend);
+}
+
+async function rebuildIndexes(backend: Backend): Promise<void> {
+  const buffer = new WriteBuffer(backend);
+  const job = new IndexRebuildJob(buffer);
+  const flush = async (): Promise<void> => {
+    const batch = buffer.beginFlush();
+    if (batch === undefined) return;
+    await commit(backend, batch);
+    buffer.endFlush();
+  };
+  while (!job.step(REBUILD_UNITS)) if (buffer.bytes > BUFFER_BYTES) await flush();
+  job.close();
+  await flush();
+  buffer.close();
+}
+
+function commit(backend: Backend, batch: WriteBatch): Promise<void> {
+  return new Promise((resolve, reject) => {
+    backend.commit(batch, (error) => (error === undefined ? resolve() : reject(error)));
+  });
+}
+
+/** Throws when the database is damaged, or stands for another index than the message says. */
+function checkIndex(reader: DatabaseReader, { index }: SnapshotMetadata): void {
+  const meta = reader.buckets().get('meta');
+  const rows = meta === undefined ? [] : [...reader.rows(meta)];
+  const row = rows.find(({ key }) => Buffer.from(key).toString() === 'consistent_index');
+  const stored = row === undefined ? 0 : getUint64BE(row.value, 0);
+  if (stored !== index) throw new Error(`the database is at index ${stored}, its message at ${index}`);
+}

@@ -1,0 +1,200 @@
+/** The log of a member: opened again, or begun by founding a cluster or by joining one. */
+import { createHash } from 'node:crypto';
+import type { ServerConfig } from '../config/server-config.ts';
+import type { Entry, HardState, SnapshotMetadata } from '../gen/raftpb.ts';
+import type { Member as ClusterMember } from '../membership/member.ts';
+import type { LogPosition } from '../raft/types.ts';
+import { bootstrap, type Bootstrap, type InitialMember } from '../server/bootstrap.ts';
+import type { DurableLog } from '../server/durable-log.ts';
+import type { PeerCalls, PeerMembers, PeerNetwork } from '../server/peer-transport.ts';
+import { createWal, openWal, walExists } from '../storage/wal/open.ts';
+import { listSegments } from '../storage/wal/recovery.ts';
+import type { WalOptions } from '../storage/wal/wal-options.ts';
+
+export interface OpenedLog {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly log: DurableLog;
+  readonly hardState: HardState;
+  /** Where `entries` begin: not after what the database holds. */
+  readonly logStart: LogPosition;
+  readonly entries: readonly Entry[];
+  /** Where other members are that the database here may know nothing of yet. */
+  readonly contacts: readonly ClusterMember[];
+}
+
+/** Rejects with an Error of one clear line where the log cannot be used. */
+export async function openLog(
+  options: WalOptions,
+  config: ServerConfig,
+  appliedIndex: number,
+  network: PeerNetwork,
+): Promise<OpenedLog> {
+  if (!walExists(options)) return beginLog(options, config, appliedIndex, network);
+  const opened = reopenLog(options, appliedIndex, config.snapshotCatchupEntries);
+  const { log, hardState, entries } = opened;
+  // The process before died when it had made the log, and not yet written what a cluster begins with.
+  const isBlank = appliedIndex === 0 && entries.length === 0 && hardState.term === 0;
+  if (!isBlank || config.initialClusterState !== 'new') return opened;
+  const first = bootstrapOf(config);
+  if (first.self.id !== opened.memberId || first.clusterId !== opened.clusterId) {
+    throw new Error(`the WAL in ${options.dir} was begun with other flags, and never used: remove it`);
+  }
+  return writeFirst(log, first);
+}
+
+/** The database was replaced by a snapshot: the log goes on from there. */
+export async function markTaken(options: WalOptions, { index, term, confState }: SnapshotMetadata): Promise<void> {
+  const { wal, log } = openWal(options, undefined);
+  const { term: current, vote, commit } = log.hardState;
+  // A vote counts in its term only. Entries after the snapshot may have come in before the end; they stay.
+  const hardState = {
+    ...(term > current ? { term, vote: 0n } : { term: current, vote }),
+    commit: Math.max(index, commit),
+  };
+  const isMarked = log.marks.some((mark) => mark.index === index && mark.term === term);
+  if (!isMarked) {
+    await done((ended) => wal.markSnapshot({ index, term, confState }, ended));
+    await done((ended) => wal.append(hardState, [], true, ended));
+  }
+  await done((ended) => wal.close(ended));
+}
+
+function done(start: (ended: (error: Error | undefined) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start((error) => (error === undefined ? resolve() : reject(error)));
+  });
+}
+
+/** A restart: the flags about the initial cluster do not matter any more. */
+function reopenLog(options: WalOptions, appliedIndex: number, catchupEntries: number): OpenedLog {
+  const { fs, dir } = options;
+  // Followers may need what this member has applied long ago.
+  const oldest = listSegments(fs, dir)[0]?.index ?? 0;
+  const from = Math.min(appliedIndex, Math.max(oldest, appliedIndex - catchupEntries));
+  const { wal, log } = openWal(options, from);
+  const { nodeID, clusterID } = log.metadata;
+  const lastIndex = log.entries.at(-1)?.index ?? log.start.index;
+  if (log.start.index > appliedIndex || lastIndex < appliedIndex) {
+    throw new Error(
+      `the WAL in ${dir} does not fit the database: it holds entries ${log.start.index + 1} to ${lastIndex}, ` +
+        `the database is at ${appliedIndex}`,
+    );
+  }
+  const hardState = { ...log.hardState, commit: Math.max(log.hardState.commit, appliedIndex) };
+  const opened = { memberId: nodeID, clusterId: clusterID, log: wal, hardState, contacts: [] };
+  const { index, term } = log.start;
+  if (index === 0 || term !== undefined) {
+    return { ...opened, logStart: { index, term: term ?? 0 }, entries: log.entries };
+  }
+  // The first entry gives the term of the position behind it, and takes the start's place.
+  const [first, ...entries] = log.entries;
+  if (first === undefined || first.index > appliedIndex) {
+    throw new Error(`the WAL in ${dir} does not tell the term of entry ${index}, which the database ends at`);
+  }
+  return { ...opened, logStart: { index: first.index, term: first.term }, entries };
+}
+
+/** A member that has no log yet. */
+async function beginLog(
+  options: WalOptions,
+  config: ServerConfig,
+  appliedIndex: number,
+  network: PeerNetwork,
+): Promise<OpenedLog> {
+  if (appliedIndex > 0)
+    throw new Error(`the database in ${config.dataDir} is there, but its WAL in ${options.dir} is not`);
+  const calls = network.calls(undefined);
+  try {
+    return config.initialClusterState === 'existing'
+      ? await joinCluster(options, config, calls)
+      : await foundCluster(options, config, calls);
+  } finally {
+    calls.close();
+  }
+}
+
+async function foundCluster(options: WalOptions, config: ServerConfig, calls: PeerCalls): Promise<OpenedLog> {
+  const first = bootstrapOf(config);
+  await refuseSecondFounding(config, calls, first.self);
+  return writeFirst(createWal(options, { nodeID: first.self.id, clusterID: first.clusterId }), first);
+}
+
+function bootstrapOf(config: ServerConfig): Bootstrap {
+  const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
+  return bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
+}
+
+async function writeFirst(log: DurableLog, first: Bootstrap): Promise<OpenedLog> {
+  const { self, clusterId, hardState, entries, members } = first;
+  await done((ended) => log.append(hardState, entries, true, ended));
+  const logStart = { index: 0, term: 0 };
+  return { memberId: self.id, clusterId, log, hardState, logStart, entries, contacts: members };
+}
+
+/** A founder that lost its data would forget its votes: what it acknowledged before could be lost with it. */
+async function refuseSecondFounding(config: ServerConfig, calls: PeerCalls, self: ClusterMember): Promise<void> {
+  const others = urlsOfOthers(config);
+  if (others.length === 0) return;
+  let running: PeerMembers;
+  try {
+    running = await calls.members(others);
+  } catch {
+    return;
+  }
+  const known = running.members.find(({ id }) => id === self.id);
+  if (known !== undefined && known.clientURLs.length > 0) {
+    throw new Error(`member ${self.id.toString(16)} has already been bootstrapped`);
+  }
+}
+
+/** The cluster knows this member already: by its peer URLs. The log comes from the leader. */
+async function joinCluster(options: WalOptions, config: ServerConfig, calls: PeerCalls): Promise<OpenedLog> {
+  const others = urlsOfOthers(config);
+  if (others.length === 0) throw new Error('--initial-cluster-state=existing: --initial-cluster names no other member');
+  const { clusterId, members } = await calls.members(others).catch((error: unknown) => {
+    throw new Error(
+      `cannot fetch cluster info from peer urls: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  });
+  const self = matchMembers(config.initialCluster, members, config.name);
+  const log = createWal(options, { nodeID: self.id, clusterID: clusterId });
+  return {
+    memberId: self.id,
+    clusterId,
+    log,
+    hardState: { term: 0, vote: 0n, commit: 0 },
+    logStart: { index: 0, term: 0 },
+    entries: [],
+    contacts: members,
+  };
+}
+
+/** This member among those of the cluster. Throws if --initial-cluster says anything but what the cluster says. */
+function matchMembers(
+  initial: readonly InitialMember[],
+  members: readonly ClusterMember[],
+  name: string,
+): ClusterMember {
+  if (initial.length !== members.length) {
+    throw new Error(
+      `error validating peerURLs: member count is unequal: --initial-cluster has ${initial.length}, ` +
+        `the cluster ${members.length}`,
+    );
+  }
+  let self: ClusterMember | undefined;
+  for (const { name: initialName, peerURLs } of initial) {
+    const wanted = [...peerURLs].sort().join();
+    const found = members.find((member) => [...member.peerURLs].sort().join() === wanted);
+    if (found === undefined) {
+      throw new Error(`error validating peerURLs: no member of the cluster has the URLs of ${initialName}: ${wanted}`);
+    }
+    if (initialName === name) self = found;
+  }
+  if (self === undefined) throw new Error(`member ${name} is not in the initial cluster`);
+  return self;
+}
+
+function urlsOfOthers({ initialCluster, name }: ServerConfig): string[] {
+  return initialCluster.filter((member) => member.name !== name).flatMap(({ peerURLs }) => [...peerURLs]);
+}

@@ -1,0 +1,30 @@
+/** The peers of a real server: etcd's protocol over HTTP. */
+import type { ServerConfig } from '../config/server-config.ts';
+import { ETCD_COMPAT_VERSION } from '../config/version.ts';
+import type { RootLogger } from '../observability/logger.ts';
+import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
+import { HttpPeerCalls } from '../peer/http-peer-calls.ts';
+import { HttpPeerTransport } from '../peer/http-peer-transport.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { PeerNetwork } from '../server/peer-transport.ts';
+
+/** A member that does not answer must not hold up a start for long. */
+const DIAL_MS = 1000;
+
+export function httpPeerNetwork(
+  config: ServerConfig,
+  parts: { readonly clock: Clock; readonly logger: RootLogger; readonly metrics: EtcdMetrics },
+): PeerNetwork {
+  const { clock, logger, metrics } = parts;
+  return {
+    transport: ({ id, clusterId, peerURLs }) =>
+      new HttpPeerTransport({
+        self: { id, clusterId, serverVersion: ETCD_COMPAT_VERSION, urls: peerURLs },
+        listenUrls: config.listenPeerUrls.map(({ text }) => text),
+        clock,
+        logger: logger.child('peer/http-peer-transport.ts'),
+        metrics: metrics.network,
+      }),
+    calls: (clusterId) => new HttpPeerCalls({ clock, clusterId, dialMs: DIAL_MS }),
+  };
+}
