@@ -137,6 +137,8 @@ export interface WatchAction {
 
 interface FaultBase {
   readonly atMs: number;
+  /** Which member it befalls; the first one if not told. */
+  readonly node?: number;
 }
 
 export type Fault = FaultBase &

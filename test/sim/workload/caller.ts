@@ -2,6 +2,7 @@
 import type { EtcdError } from '../../../src/base/etcd-error.ts';
 import { etcdError } from '../../../src/base/etcd-error.ts';
 import type { Outcome } from '../world/sim-network.ts';
+import type { SimNode } from '../world/sim-node.ts';
 import type { SimWorld } from '../world/sim-world.ts';
 import { require } from '../world/violation.ts';
 
@@ -36,10 +37,19 @@ const NO_SPACE = etcdError('NoSpace').message;
 export class Caller {
   readonly world: SimWorld;
   readonly name: string;
+  /** The member that it talks to as long as that one serves. */
+  readonly #home: SimNode;
 
-  constructor(world: SimWorld, name: string) {
+  constructor(world: SimWorld, number: number) {
     this.world = world;
-    this.name = name;
+    this.name = `c${number}`;
+    this.#home = world.nodes[number % world.nodes.length] as SimNode;
+  }
+
+  /** The member to talk to. */
+  get node(): SimNode {
+    if (this.#home.serving !== undefined) return this.#home;
+    return this.world.nodes.find(({ serving }) => serving !== undefined) ?? this.#home;
   }
 
   /** Opens a window that is as wide as it can be. */
@@ -79,7 +89,7 @@ export class Caller {
         }
       };
       const client = { message: part, ended, broken: () => settle({ kind: 'unknown' }) };
-      const stream = world.network.openStream(world.node, path, client, request);
+      const stream = world.network.openStream(this.node, path, client, request);
       if (stream === undefined) settle({ kind: 'refused' });
       else if (giveUpMs !== undefined) {
         world.scheduler.after(giveUpMs, `${this.name} gives up`, () => {
@@ -94,7 +104,7 @@ export class Caller {
     const { world } = this;
     const { reference } = world.log;
     const window = this.window();
-    const outcome = await world.network.call(world.node, path, request, {
+    const outcome = await world.network.call(this.node, path, request, {
       arrived: () => {
         window.arrivedMs = world.nowMs;
         window.arrivedIndex = reference.index;

@@ -133,7 +133,7 @@ export class LeaseClient {
   #askToKeep(id: bigint): Promise<LeaseKeepAliveResponse | undefined> {
     const { world, name } = this.#caller;
     return new Promise((resolve) => {
-      const stream = world.network.openStream(world.node, LeaseKeepAlive.path, {
+      const stream = world.network.openStream(this.#caller.node, LeaseKeepAlive.path, {
         message: (bytes) => {
           resolve(decodeLeaseKeepAliveResponse(bytes));
           stream?.cancel();

@@ -27,15 +27,15 @@ export class SimClient {
   readonly upkeep: UpkeepClient;
   readonly #world: SimWorld;
   readonly #plan: ClientPlan;
-  readonly #name: string;
+  readonly #caller: Caller;
   #tag: number;
 
   constructor(world: SimWorld, number: number, plan: ClientPlan, shared: Shared) {
     this.#world = world;
     this.#plan = plan;
-    this.#name = `c${number}`;
     this.#tag = number * TAGS_PER_CLIENT;
-    const caller = new Caller(world, this.#name);
+    this.#caller = new Caller(world, number);
+    const caller = this.#caller;
     this.kv = new KvClient(
       caller,
       () => ++this.#tag,
@@ -50,9 +50,9 @@ export class SimClient {
   async run(): Promise<void> {
     const { horizonMs } = this.#world.plan.knobs;
     for (const operation of this.#plan.operations) {
-      await this.#world.sleep(operation.afterMs, `${this.#name} thinks`);
-      while (this.#world.node.serving === undefined && this.#world.nowMs < horizonMs) {
-        await this.#world.sleep(AWAY_MS, `${this.#name} waits`);
+      await this.#world.sleep(operation.afterMs, `${this.#caller.name} thinks`);
+      while (this.#caller.node.serving === undefined && this.#world.nowMs < horizonMs) {
+        await this.#world.sleep(AWAY_MS, `${this.#caller.name} waits`);
       }
       if (this.#world.nowMs >= horizonMs || this.#world.violation !== undefined) return;
       await this.perform(operation);

@@ -87,7 +87,7 @@ export class UpkeepClient {
 
   async disarm(): Promise<void> {
     const { world } = this.#caller;
-    const memberID = world.node.serving?.member?.state.memberId ?? 0n;
+    const memberID = this.#caller.node.serving?.member?.state.memberId ?? 0n;
     const request = { action: AlarmAction.DEACTIVATE, memberID, alarm: AlarmType.NOSPACE };
     const { outcome } = await this.#caller.call(Alarm.path, encodeAlarmRequest(request));
     if (outcome.kind === 'reply') world.observe(decodeAlarmResponse(outcome.bytes).header);

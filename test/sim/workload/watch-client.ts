@@ -91,7 +91,7 @@ export class WatchClient {
   #connect(): void {
     const { world } = this.#caller;
     const connection = ++this.#connection;
-    this.#stream = world.network.openStream(world.node, WatchService.methods.Watch.path, {
+    this.#stream = world.network.openStream(this.#caller.node, WatchService.methods.Watch.path, {
       message: (bytes) => this.#message(decodeWatchResponse(bytes)),
       ended: (error) => this.#ended(error),
       broken: () => this.#retry(connection),

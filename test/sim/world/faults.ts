@@ -6,7 +6,8 @@ import type { SimWorld } from './sim-world.ts';
 
 export function scheduleFaults(world: SimWorld, clients: readonly SimClient[]): void {
   for (const fault of world.plan.faults) {
-    world.scheduler.at(fault.atMs, `fault ${fault.kind}`, () => inflict(world, world.node, clients, fault));
+    const node = world.nodes[(fault.node ?? 0) % world.nodes.length] as SimNode;
+    world.scheduler.at(fault.atMs, `fault ${fault.kind}`, () => inflict(world, node, clients, fault));
   }
 }
 

@@ -47,7 +47,8 @@ export class Scenario {
     world.line('faults stop');
     await heal(world, this.#clients);
     // What fails of what was begun before ends the process.
-    if (world.node.process?.hadFault === true) await world.sleep(FAILS_WITHIN_MS, 'last failures');
+    if (world.nodes.some(({ process }) => process?.hadFault === true))
+      await world.sleep(FAILS_WITHIN_MS, 'last failures');
     await this.#serves();
     await Promise.race([done, this.#until(() => running === 0, SETTLES_WITHIN_MS, 'requests hang')]);
     await this.#progress();
@@ -72,7 +73,8 @@ export class Scenario {
   }
 
   #serves(): Promise<void> {
-    return this.#until(() => this.#world.node.serving !== undefined, SERVES_WITHIN_MS, 'does not serve');
+    const all = (): boolean => this.#world.nodes.every(({ serving }) => serving !== undefined);
+    return this.#until(all, SERVES_WITHIN_MS, 'does not serve');
   }
 
   /** A write, and a read that sees it, in time. */
@@ -111,19 +113,23 @@ export class Scenario {
     await upkeep.hash(undefined);
     await upkeep.hash(5);
     await leases.leases();
-    const process = this.#world.node.serving;
-    require(process !== undefined, 'does not serve', () => 'died without a fault');
-    checkState(process, this.#world.log.reference);
-    checkIdle(process);
+    for (const { name, serving } of this.#world.nodes) {
+      require(serving !== undefined, 'does not serve', () => `${name} died without a fault`);
+      checkState(serving, this.#world.log.reference);
+      checkIdle(serving);
+    }
   }
 
   async #restart(): Promise<void> {
     const world = this.#world;
     const { lastRestart } = world.plan.knobs;
-    const before = world.node.process;
-    if (lastRestart === 'stop') world.node.stop(LAST_DOWN_MS);
-    else world.node.crash(lastRestart === 'powerLoss', LAST_DOWN_MS);
-    await this.#until(() => world.node.process !== before, SERVES_WITHIN_MS, 'does not end');
+    const before = world.nodes.map(({ process }) => process);
+    for (const node of world.nodes) {
+      if (lastRestart === 'stop') node.stop(LAST_DOWN_MS);
+      else node.crash(lastRestart === 'powerLoss', LAST_DOWN_MS);
+    }
+    const ended = (): boolean => world.nodes.every(({ process }, at) => process !== before[at]);
+    await this.#until(ended, SERVES_WITHIN_MS, 'does not end');
   }
 
   #checkRegisters(): void {

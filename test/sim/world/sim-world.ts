@@ -9,7 +9,7 @@ import { LeaseBook } from '../checks/lease-book.ts';
 import { checkState, Monotonic } from '../checks/process-state.ts';
 import { describeEntry } from '../model/reference-member.ts';
 import type { Mutation } from '../mutations.ts';
-import type { Plan } from '../plan.ts';
+import type { Knobs, Plan } from '../plan.ts';
 import { Marks } from './marks.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimNetwork } from './sim-network.ts';
@@ -51,17 +51,14 @@ export class SimWorld implements NodeHost {
     this.network = new SimNetwork(this.scheduler, new SeededRandom(seed + 1), this.marks, networkMs, backlogWeight);
     this.log = new CommittedLog(Math.ceil((3 * knobs.electionMs) / 2000));
     this.leases = new LeaseBook(this.log.reference);
-    this.nodes = [new SimNode(this, 'm1', seed + 1000, knobs, configOf(plan))];
+    this.nodes = memberNames(knobs).map(
+      (name, at) => new SimNode(this, name, seed + SEEDS_PER_NODE * (at + 1), knobs, configOf(plan, name)),
+    );
     for (const node of this.nodes) this.#monotonic.set(node, new Monotonic());
   }
 
   get nowMs(): number {
     return this.scheduler.nowMs;
-  }
-
-  /** The member that clients talk to. */
-  get node(): SimNode {
-    return this.nodes[0] as SimNode;
   }
 
   line(text: string): void {
@@ -98,7 +95,8 @@ export class SimWorld implements NodeHost {
   /** Something was thrown that nobody caught: the end of a process. Of a dead one it does not count. */
   crashed(error: unknown): void {
     for (const { process } of this.nodes) if (process === undefined || !process.alive) return;
-    this.node.process?.crashed(error);
+    // Which one of them threw cannot be told.
+    this.nodes[0]?.process?.crashed(error);
   }
 
   // ---- NodeHost
@@ -124,26 +122,29 @@ export class SimWorld implements NodeHost {
     this.line(`${process.name} serves`);
     if (this.#replayed > 0) this.marks.hit('replayed');
     this.#replayed = 0;
-    const { member } = process;
     const { reference } = this.log;
-    const { applyLoop, node } = (member as NonNullable<typeof member>).core.parts;
     if (!process.name.endsWith('.1') && reference.leasesAt(reference.index).length > 0) {
       this.marks.hit('leaseKeptOverRestart');
     }
     try {
-      // The only member: all that was ever applied is its own.
-      require(applyLoop.appliedIndex === reference.index, 'acknowledged entries lost', () => {
-        return `${process.name} serves at index ${applyLoop.appliedIndex}, the log ended at ${reference.index}`;
-      });
-      // Only then it is known what of the log's end is committed.
-      const isCurrent = applyLoop.appliedTerm === node.term;
-      require(isCurrent, 'serves too soon', () =>
-        `${process.name} is at term ${applyLoop.appliedTerm} of ${node.term}`);
+      if (this.nodes.length === 1) this.#checkOnlyMember(process);
       checkState(process, reference);
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
       this.failed(error);
     }
+  }
+
+  /** All that was ever applied is its own, and it leads. */
+  #checkOnlyMember({ name, member }: SimProcess): void {
+    const { applyLoop, node } = (member as NonNullable<typeof member>).core.parts;
+    const { appliedIndex, appliedTerm } = applyLoop;
+    const { index } = this.log.reference;
+    require(appliedIndex === index, 'acknowledged entries lost', () => {
+      return `${name} serves at index ${appliedIndex}, the log ended at ${index}`;
+    });
+    // Only then it is known what of the log's end is committed.
+    require(appliedTerm === node.term, 'serves too soon', () => `${name} is at term ${appliedTerm} of ${node.term}`);
   }
 
   failed(violation: Violation): void {
@@ -153,13 +154,26 @@ export class SimWorld implements NodeHost {
   }
 }
 
-function configOf({ knobs }: Plan): ServerConfig {
+/** Far enough apart that no two nodes share a sequence. */
+const SEEDS_PER_NODE = 1000;
+
+function memberNames({ members }: Knobs): string[] {
+  return Array.from({ length: members }, (_, at) => `m${at + 1}`);
+}
+
+/** Nobody listens there: the addresses are names. */
+function peerUrl(name: string): string {
+  return `http://${name}.sim:2380`;
+}
+
+function configOf({ knobs }: Plan, name: string): ServerConfig {
+  const cluster = memberNames(knobs).map((member) => `${member}=${peerUrl(member)}`);
   const parsed = parseCommandLine(
     [
-      '--name=m1',
+      `--name=${name}`,
       '--data-dir=/data',
-      '--initial-advertise-peer-urls=http://10.0.0.1:2380',
-      '--initial-cluster=m1=http://10.0.0.1:2380',
+      `--initial-advertise-peer-urls=${peerUrl(name)}`,
+      `--initial-cluster=${cluster.join(',')}`,
       '--listen-peer-urls=http://10.0.0.1:2380',
       '--listen-client-urls=http://10.0.0.1:2379',
       '--advertise-client-urls=http://10.0.0.1:2379',
