@@ -10,20 +10,20 @@ describeTargets('kubernetes leases', (target) => {
 
   it(
     'are shared by many objects, never kept alive, and their end deletes all of them',
-    { timeout: 20_000 },
+    { timeout: 40_000 },
     async () => {
       const { client } = target();
       const prefix = `/registry/${target().prefix()}events/`;
       const count = 1000;
       // Long enough that the last creation is done before the end, also on a busy machine.
-      const lease = await client.leaseGrant({ TTL: 4 });
+      const lease = await client.leaseGrant({ TTL: 8 });
       const { revision } = await store().list(prefix, 1);
       const stream = await store().watch(prefix, revision);
       const names = Array.from({ length: count }, (_, i) => `${prefix}e${String(i).padStart(4, '0')}`);
       await Promise.all(names.map((name) => store().create(name, 'event', lease.ID)));
       await takeEvents(stream, count);
       expect(await store().count(prefix)).toBe(BigInt(count));
-      const deleted = await takeEvents(stream, count, 12_000);
+      const deleted = await takeEvents(stream, count, 20_000);
       expect(deleted.map((event) => [event.type, text(event.kv.key)])).toEqual(names.map((name) => ['DELETE', name]));
       expect(new Set(deleted.map((event) => event.kv.mod_revision)).size).toBe(1);
       expect(deleted.every((event) => event.prev_kv?.lease === lease.ID)).toBe(true);
