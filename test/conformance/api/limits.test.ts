@@ -97,7 +97,7 @@ describeTargets('limits', (target) => {
 
   it('ends a call at its deadline', async () => {
     const { client } = target();
-    const stream = client.watch({ timeoutMs: 200 });
+    const stream = client.watch({ timeoutMs: 1000 });
     stream.send({ create_request: { key: 'k' } });
     await stream.next();
     expect(await stream.end()).toMatchObject({ code: Status.DeadlineExceeded });
