@@ -12,7 +12,7 @@ export function scheduleFaults(world: SimWorld, clients: readonly SimClient[]): 
 }
 
 function inflict(world: SimWorld, node: SimNode, clients: readonly SimClient[], fault: Fault): void {
-  const { process, disk, database, time } = node;
+  const { process, disk, database, machine } = node;
   const { marks } = world;
   if (world.nowMs >= world.plan.knobs.horizonMs) return;
   const during = (forMs: number, end: () => void): void => {
@@ -50,18 +50,17 @@ function inflict(world: SimWorld, node: SimNode, clients: readonly SimClient[], 
       });
     case 'clockJump':
       marks.hit(fault.byMs > 0 ? 'clockForward' : 'clockBack');
-      time.wallOffsetMs += fault.byMs;
+      machine.wallOffsetMs += fault.byMs;
       return;
     case 'slowCpu':
       marks.hit('slowCpu');
-      time.lookCostMs = fault.costMs;
+      machine.lookCostMs = fault.costMs;
       return during(fault.forMs, () => {
-        time.lookCostMs = world.plan.knobs.lookCostMs;
+        machine.lookCostMs = world.plan.knobs.lookCostMs;
       });
     case 'pause':
-      // With one member everybody may stand still.
       marks.hit('pause');
-      return world.scheduler.spend(fault.forMs);
+      return machine.spend(fault.forMs);
     case 'slowWatcher':
       marks.hit('slowWatcher');
       for (const { watches } of clients) watches.setReading(false);
@@ -100,15 +99,17 @@ function breakDisk(world: SimWorld, node: SimNode, fault: DiskFault): void {
 /** Everything works again once it resolves. */
 export async function heal(world: SimWorld, clients: readonly SimClient[]): Promise<void> {
   const { syncMs, commitMs, lookCostMs } = world.plan.knobs;
-  for (const { disk, database, time } of world.nodes) {
+  for (const { disk, database, machine } of world.nodes) {
     disk.repair();
     database.failsNext = false;
     disk.files.faults.powerLossAtStep = undefined;
     disk.syncMs = syncMs;
     database.timing.commitMs = commitMs;
-    time.lookCostMs = lookCostMs;
+    machine.lookCostMs = lookCostMs;
   }
   for (const { watches } of clients) watches.setReading(true);
-  const stuckUntilMs = Math.max(...world.nodes.map(({ disk }) => disk.stuckUntilMs));
+  const stuckUntilMs = Math.max(
+    ...world.nodes.flatMap(({ disk, machine }) => [disk.stuckUntilMs, machine.busyUntilMs]),
+  );
   await world.sleep(Math.max(0, stuckUntilMs - world.nowMs), 'stuck');
 }

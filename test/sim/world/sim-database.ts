@@ -2,6 +2,8 @@
 import type { Random } from '../../../src/base/random.ts';
 import type { Backend, BackendView, WriteBatch } from '../../../src/mvcc/backend.ts';
 import { MemoryBackend } from '../../../src/storage/memory-backend.ts';
+import type { FileSystem } from '../../../src/ports/file-system.ts';
+import type { Machine } from './machine.ts';
 import type { Marks } from './marks.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -9,11 +11,21 @@ export interface DatabaseTiming {
   commitMs: number;
 }
 
+export interface DatabaseParts {
+  readonly scheduler: Scheduler;
+  readonly machine: Machine;
+  readonly random: Random;
+  readonly marks: Marks;
+  readonly commitMs: number;
+  readonly visibleAtOnce: boolean;
+}
+
 export class SimDatabase {
   readonly timing: DatabaseTiming;
   /** The next commit or defragmentation fails. */
   failsNext = false;
   readonly #scheduler: Scheduler;
+  readonly #machine: Machine;
   readonly #random: Random;
   readonly #marks: Marks;
   readonly #visible: 'whenDone' | 'atOnce';
@@ -24,17 +36,24 @@ export class SimDatabase {
   /** Ends the commit or defragmentation under way. */
   #pending: (() => void) | undefined;
   #era = 0;
+  /** Which of the databases that there were in that place it is. */
+  #generation = 0;
+  /** Those whose files were removed: a removal that did not get to the disk brings one back. */
+  readonly #removed = new Map<number, MemoryBackend>();
 
-  constructor(scheduler: Scheduler, random: Random, marks: Marks, commitMs: number, visibleAtOnce: boolean) {
+  constructor(parts: DatabaseParts) {
+    const { scheduler, machine, random, marks, commitMs, visibleAtOnce } = parts;
     this.#scheduler = scheduler;
+    this.#machine = machine;
     this.#random = random;
     this.#marks = marks;
     this.timing = { commitMs };
     this.#visible = visibleAtOnce ? 'atOnce' : 'whenDone';
   }
 
-  /** For a process that starts. */
-  open(isAlive: () => boolean): Backend {
+  /** For a process that starts. The file at `path` stands for the database: removed, it takes the database with it. */
+  open(files: FileSystem, path: string, isAlive: () => boolean): Backend {
+    this.#choose(files, path);
     const content = this.#content.afterCrash({
       visible: this.#visible,
       later: (run) => this.#later(run),
@@ -81,12 +100,35 @@ export class SimDatabase {
   #later(run: () => void): void {
     const era = this.#era;
     this.#pending = run;
-    const delayMs = this.timing.commitMs * (0.5 + this.#random.fraction());
-    this.#scheduler.after(delayMs, 'commit', () => {
+    const atMs = this.#machine.nowMs + this.timing.commitMs * (0.5 + this.#random.fraction());
+    const end = (): void => {
       if (era !== this.#era) return;
       this.#pending = undefined;
       run();
-    });
+    };
+    this.#scheduler.at(atMs, 'commit', end, this.#machine);
+  }
+
+  #choose(files: FileSystem, path: string): void {
+    if (files.exists(path)) {
+      const file = files.open(path, 'read');
+      const bytes = new Uint8Array(1);
+      file.read(bytes, 0);
+      file.close();
+      const [generation = 0] = bytes;
+      if (generation === this.#generation) return;
+      this.#content = this.#removed.get(generation) as MemoryBackend;
+      this.#generation = generation;
+    } else {
+      this.#removed.set(this.#generation, this.#content);
+      this.#content = new MemoryBackend();
+      this.#generation = Math.max(...this.#removed.keys()) + 1;
+      const file = files.open(path, 'create');
+      file.writeDurable(new Uint8Array([this.#generation]), 0);
+      file.close();
+      files.syncDir(path.slice(0, path.lastIndexOf('/')));
+    }
+    this.#older = undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 /** A machine's file system with a disk that takes its time. What it forgets at a crash is MemoryFileSystem's. */
 import type { Random } from '../../../src/base/random.ts';
 import { MemoryFileSystem } from '../../support/memory-file-system.ts';
+import type { Machine } from './machine.ts';
 import type { Marks } from './marks.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -16,13 +17,15 @@ export class SimDisk {
   /** Nothing ends before. */
   stuckUntilMs = 0;
   readonly #scheduler: Scheduler;
+  readonly #machine: Machine;
   readonly #random: Random;
   readonly #marks: Marks;
   /** Within an operation off the caller's thread: its time has passed already. */
   #inBackground = false;
 
-  constructor(scheduler: Scheduler, random: Random, marks: Marks, seed: number, syncMs: number) {
+  constructor(scheduler: Scheduler, machine: Machine, random: Random, marks: Marks, seed: number, syncMs: number) {
     this.#scheduler = scheduler;
+    this.#machine = machine;
     this.#random = random;
     this.#marks = marks;
     this.syncMs = syncMs;
@@ -30,7 +33,7 @@ export class SimDisk {
     this.files.faults.onSync = () => {
       if (this.#inBackground) return;
       this.#marks.hit('inlineSync');
-      this.#scheduler.spend(this.#durationMs());
+      this.#machine.spend(this.#durationMs());
     };
   }
 
@@ -45,20 +48,21 @@ export class SimDisk {
   }
 
   #defer(run: () => void): void {
-    this.#scheduler.after(this.#durationMs(), 'disk', () => {
+    const work = (): void => {
       this.#inBackground = true;
       try {
         run();
       } finally {
         this.#inBackground = false;
       }
-    });
+    };
+    this.#scheduler.at(this.#machine.nowMs + this.#durationMs(), 'disk', work, this.#machine);
   }
 
   #durationMs(): number {
     const spike = this.#random.below(SPIKE_EVERY) === 0 ? SPIKE_FACTOR : 1;
     const usualMs = this.syncMs * (0.5 + this.#random.fraction());
     const spikeMs = Math.min(usualMs * spike, Math.max(usualMs, SPIKE_MS_MAX));
-    return Math.max(spikeMs, this.stuckUntilMs - this.#scheduler.nowMs);
+    return Math.max(spikeMs, this.stuckUntilMs - this.#machine.nowMs);
   }
 }

@@ -71,7 +71,7 @@ export class SimNetwork {
   /** Sends a request and waits for what becomes of it. */
   call(node: SimNode, path: string, request: Uint8Array, watcher: CallWatcher): Promise<Outcome> {
     return new Promise((resolve) => {
-      this.#scheduler.after(this.delayMs(), 'request arrives', () => {
+      const arrive = (): void => {
         const process = node.serving;
         if (process === undefined) {
           this.#scheduler.after(BROKEN_AFTER_MS, 'request refused', () => resolve({ kind: 'refused' }));
@@ -79,7 +79,8 @@ export class SimNetwork {
         }
         watcher.arrived();
         this.#serve(process, path, request, watcher, resolve);
-      });
+      };
+      this.#scheduler.after(this.delayMs(), 'request arrives', arrive, node.machine);
     });
   }
 
@@ -119,7 +120,7 @@ export class SimNetwork {
       over = true;
       forget();
       watcher.answered();
-      this.#scheduler.after(this.delayMs(), 'reply arrives', () => resolve(outcome));
+      this.#scheduler.at(process.node.machine.nowMs + this.delayMs(), 'reply arrives', () => resolve(outcome));
     };
     const failed = (error: unknown): void => {
       if (error instanceof EtcdError) settle({ kind: 'error', error });
@@ -237,9 +238,10 @@ class Connection implements ClientStream {
   #toServer(run: () => void): void {
     const { scheduler, delayMs, process } = this.#parts;
     this.#lastToServerMs = Math.max(this.#lastToServerMs, scheduler.nowMs + delayMs());
-    scheduler.at(this.#lastToServerMs, 'stream to server', () => {
+    const arrive = (): void => {
       if (process.alive && !this.#server.ctx.cancelled) run();
-    });
+    };
+    scheduler.at(this.#lastToServerMs, 'stream to server', arrive, process.node.machine);
   }
 
   /** One message after the other to the client, while it reads. */
@@ -247,8 +249,8 @@ class Connection implements ClientStream {
     const idle = this.#server.queue.length === 0 && this.#end === undefined;
     if (this.#delivering || !this.#open || !this.#reading || idle) return;
     this.#delivering = true;
-    const { scheduler, delayMs, client } = this.#parts;
-    scheduler.after(delayMs(), 'stream to client', () => {
+    const { scheduler, delayMs, client, process } = this.#parts;
+    scheduler.at(process.node.machine.nowMs + delayMs(), 'stream to client', () => {
       this.#delivering = false;
       if (!this.#open || !this.#reading) return;
       const message = this.#server.take();

@@ -21,7 +21,8 @@ import type { Knobs } from '../plan.ts';
 import type { Mutation } from '../mutations.ts';
 import type { Mark, Marks } from './marks.ts';
 import type { Scheduler } from './scheduler.ts';
-import { SimClock, type TimeKeeping } from './sim-clock.ts';
+import { Machine } from './machine.ts';
+import { SimClock } from './sim-clock.ts';
 import { SimDatabase } from './sim-database.ts';
 import { SimDisk } from './sim-disk.ts';
 import type { Trace } from './trace.ts';
@@ -52,7 +53,7 @@ export class SimNode {
   readonly name: string;
   readonly disk: SimDisk;
   readonly database: SimDatabase;
-  readonly time: TimeKeeping;
+  readonly machine: Machine;
   readonly #host: NodeHost;
   readonly #knobs: Knobs;
   readonly #random: SeededRandom;
@@ -72,9 +73,11 @@ export class SimNode {
     this.#config = config;
     this.#random = new SeededRandom(seed);
     const diskRandom = new SeededRandom(seed + 1);
-    this.disk = new SimDisk(scheduler, diskRandom, marks, seed + 2, knobs.syncMs);
-    this.database = new SimDatabase(scheduler, diskRandom, marks, knobs.commitMs, knobs.visibleAtOnce);
-    this.time = { wallOffsetMs: 0, lookCostMs: knobs.lookCostMs };
+    const { lookCostMs, syncMs, commitMs, visibleAtOnce } = knobs;
+    const machine = new Machine(scheduler, name, lookCostMs);
+    this.machine = machine;
+    this.disk = new SimDisk(scheduler, machine, diskRandom, marks, seed + 2, syncMs);
+    this.database = new SimDatabase({ scheduler, machine, random: diskRandom, marks, commitMs, visibleAtOnce });
   }
 
   /** The process, from its start to its death. */
@@ -94,6 +97,7 @@ export class SimNode {
     this.#cancelStart = undefined;
     const { scheduler, trace } = this.#host;
     this.#starts++;
+    this.machine.reset();
     trace.line(scheduler.nowMs, `${this.name} starts for the ${this.#starts}. time`);
     const process = new SimProcess(
       this,
@@ -107,8 +111,8 @@ export class SimNode {
     const platform: Platform = {
       files: mutation?.files?.(this.disk.files) ?? this.disk.files,
       lockDirectory: () => () => {},
-      openBackend: () => {
-        const backend = this.database.open(() => process.alive);
+      openBackend: (path) => {
+        const backend = this.database.open(this.disk.files, path, () => process.alive);
         return mutation?.backend?.(backend) ?? backend;
       },
       wal: { segmentBytes, inlineSync, fillAhead },
@@ -282,7 +286,7 @@ export class SimProcess {
 
   #memberParts(config: ServerConfig, platform: Platform): MemberParts {
     const { scheduler, mutation } = this.#host;
-    const clock = new SimClock(scheduler, this.#random, this.node.time, this.name, () => this.alive);
+    const clock = new SimClock(scheduler, this.#random, this.node.machine, this.name, () => this.alive);
     return {
       config,
       platform,

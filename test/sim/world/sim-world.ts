@@ -111,7 +111,7 @@ export class SimWorld implements NodeHost {
       const { error } = applied;
       this.line(`${process.name} applies ${describeEntry(entry)}: ${error?.message ?? applied.answer ?? 'done'}`);
       if (applied.command.kind === 'compaction' && error === undefined) this.marks.hit('compacted');
-      if (this.leases.applied(applied, this.nowMs)) this.marks.hit('leaseExpired');
+      if (this.leases.applied(applied, process.node.machine.nowMs)) this.marks.hit('leaseExpired');
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
       this.failed(error);
