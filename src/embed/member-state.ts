@@ -105,7 +105,7 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     await markTaken(walOptions, taken);
     discardIncoming(platform.files, databaseDir);
   }
-  const opened = await openLog(walOptions, config, applied.index, network);
+  const opened = await openLog(walOptions, config, applied, network);
   const lessor = new Lessor(
     {
       ttlSecondsMin: ttlSecondsMin(config.electionMs),

@@ -1,13 +1,14 @@
 /** The log of a member: opened again, or begun by founding a cluster or by joining one. */
 import { createHash } from 'node:crypto';
 import type { ServerConfig } from '../config/server-config.ts';
-import type { Entry, HardState, SnapshotMetadata } from '../gen/raftpb.ts';
+import type { ConfState, Entry, HardState, SnapshotMetadata } from '../gen/raftpb.ts';
 import type { Member as ClusterMember } from '../membership/member.ts';
 import type { LogPosition } from '../raft/types.ts';
 import { bootstrap, type Bootstrap, type InitialMember } from '../server/bootstrap.ts';
 import type { DurableLog } from '../server/durable-log.ts';
 import type { PeerCalls, PeerMembers, PeerNetwork } from '../server/peer-transport.ts';
 import { createWal, openWal, walExists } from '../storage/wal/open.ts';
+import type { AppliedState } from './member-state.ts';
 import { listSegments } from '../storage/wal/recovery.ts';
 import type { WalOptions } from '../storage/wal/wal-options.ts';
 
@@ -27,11 +28,12 @@ export interface OpenedLog {
 export async function openLog(
   options: WalOptions,
   config: ServerConfig,
-  appliedIndex: number,
+  applied: AppliedState,
   network: PeerNetwork,
 ): Promise<OpenedLog> {
+  const appliedIndex = applied.index;
   if (!walExists(options)) return beginLog(options, config, appliedIndex, network);
-  const opened = reopenLog(options, appliedIndex, config.snapshotCatchupEntries);
+  const opened = reopenLog(options, appliedIndex, isAlone(applied.confState) ? 1 : config.snapshotCatchupEntries);
   const { log, hardState, entries } = opened;
   // The process before died when it had made the log, and not yet written what a cluster begins with.
   const isBlank = appliedIndex === 0 && entries.length === 0 && hardState.term === 0;
@@ -64,6 +66,11 @@ function done(start: (ended: (error: Error | undefined) => void) => void): Promi
   return new Promise((resolve, reject) => {
     start((error) => (error === undefined ? resolve() : reject(error)));
   });
+}
+
+/** Without followers nobody needs what is applied: the entry that the database ends at is enough, for its term. */
+function isAlone({ voters, learners, votersOutgoing, learnersNext }: ConfState): boolean {
+  return voters.length + learners.length + votersOutgoing.length + learnersNext.length <= 1;
 }
 
 /** A restart: the flags about the initial cluster do not matter any more. */
