@@ -1,9 +1,9 @@
 /** What unary and streaming calls have in common: context, deadline, cancellation, the end. */
 
 import { WireError } from '../base/wire.ts';
-import { AssertionError } from '../base/assert.ts';
 import { Code, EtcdError } from '../base/etcd-error.ts';
 import { tokenOf } from './admission.ts';
+import { statusOf } from './status.ts';
 import type { CallEnvironment } from './call-environment.ts';
 import type { Deadline } from './deadline-wheel.ts';
 import type { MethodMetrics } from './rpc-metrics.ts';
@@ -98,14 +98,11 @@ export abstract class CallBase implements RpcContext {
   }
 
   protected statusOf(error: unknown): EtcdError {
-    if (error instanceof EtcdError) return error;
-    if (error instanceof WireError) {
-      return new EtcdError(Code.Internal, `grpc: error unmarshalling request: ${error.message}`);
-    }
+    if (error instanceof EtcdError || error instanceof WireError) return statusOf(error);
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.env.logger.error('handler failed', { method: this.path, error: text });
     this.env.onPanic(error);
-    return new EtcdError(Code.Internal, error instanceof AssertionError ? 'internal error' : String(error));
+    return statusOf(error);
   }
 
   #expire(): void {

@@ -16,7 +16,7 @@ import type { LeaseApi } from '../../server/lease-api.ts';
 
 import type { ServiceRegistry } from '../service-registry.ts';
 import type { StreamCall } from '../transport.ts';
-import { toStatus } from './to-status.ts';
+import { statusOf } from '../status.ts';
 
 /** Answers that a client has not taken; beyond, its requests are not read. */
 const KEEP_ALIVE_BACKLOG_BYTES = 64 * 1024;
@@ -55,7 +55,7 @@ function serveKeepAlive(call: StreamCall, leases: LeaseApi): void {
     if (waiting > 1 || call.backlogBytes > KEEP_ALIVE_BACKLOG_BYTES) call.pauseReading();
     last = last
       .then(() => answer(ID))
-      .catch((error: unknown) => call.fail(toStatus(error)))
+      .catch((error: unknown) => call.fail(statusOf(error)))
       .finally(() => {
         waiting--;
         if (waiting === 0 && call.backlogBytes <= KEEP_ALIVE_BACKLOG_BYTES) call.resumeReading();

@@ -4,7 +4,7 @@ import { WatchService } from '../../gen/services.ts';
 import type { WatchHub } from '../../watch/watch-hub.ts';
 import type { ServiceRegistry } from '../service-registry.ts';
 import type { StreamCall } from '../transport.ts';
-import { toStatus } from './to-status.ts';
+import { statusOf } from '../status.ts';
 
 export function registerWatch(registry: ServiceRegistry, hub: WatchHub): void {
   registry.bidi(WatchService.methods.Watch.path, (call) => serveWatch(call, hub));
@@ -22,7 +22,7 @@ function serveWatch(call: StreamCall, hub: WatchHub): void {
       stream.request(decodeWatchRequest(bytes));
     } catch (error) {
       stream.close();
-      call.fail(toStatus(error));
+      call.fail(statusOf(error));
       return;
     }
     // Their answers take memory too: a client that does not read gets no more of its requests read.
