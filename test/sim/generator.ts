@@ -41,9 +41,9 @@ class Generator {
     for (let count = 2 + this.#below(4); count > 0; count--) clients.push(this.#client(knobs));
     const faults: Fault[] = [];
     for (let count = this.#below(9); count > 0; count--) {
-      const fault = this.#fault(knobs.horizonMs);
+      const fault = this.#faultOf(knobs);
       faults.push(fault);
-      if ('downMs' in fault && this.#chance(0.2)) faults.push(this.#second(fault));
+      if ('downMs' in fault && this.#chance(0.2)) faults.push({ ...this.#second(fault), node: fault.node ?? 0 });
     }
     faults.sort((a, b) => a.atMs - b.atMs);
     return { seed: this.#seed, knobs, clients, faults };
@@ -51,7 +51,7 @@ class Generator {
 
   #knobs(): Knobs {
     return {
-      members: 1,
+      members: this.#chance(0.5) ? 1 : this.#chance(0.85) ? 3 : 5,
       horizonMs: this.#pick([1000, 3000, 8000]),
       electionMs: 1000,
       heartbeatMs: this.#pick([100, 200]),
@@ -104,7 +104,10 @@ class Generator {
     if (which < 92) return { kind: 'cancelWatch', watch: this.#below(4) };
     if (which < 94) return { kind: this.#chance(0.7) ? 'askProgress' : 'hangUp' };
     if (which < 97) return this.#chance(0.5) ? { kind: 'hash' } : { kind: 'hash', back: this.#below(10) };
-    if (which < 98) return { kind: this.#pick(['defragment', 'status'] as const) };
+    if (which < 98) {
+      if (this.#chance(0.5)) return { kind: 'moveLeader', to: this.#below(5) };
+      return { kind: this.#pick(['defragment', 'status'] as const) };
+    }
     if (which < 99) {
       if (this.#chance(0.3)) return { kind: 'snapshot', giveUpMs: this.#below(30) };
       return { kind: this.#pick(['snapshot', 'leases', 'status'] as const) };
@@ -182,6 +185,27 @@ class Generator {
       progress: this.#chance(0.3),
       fragment: this.#chance(0.3),
     };
+  }
+
+  #faultOf({ horizonMs, members }: Knobs): Fault {
+    if (members === 1) return this.#fault(horizonMs);
+    const fault = this.#chance(0.35) ? this.#linkFault(horizonMs, members) : this.#fault(horizonMs);
+    return { ...fault, node: this.#chance(0.4) ? 'leader' : this.#below(members) };
+  }
+
+  #linkFault(horizonMs: number, members: number): Fault {
+    const atMs = Math.round(this.#random.fraction() * horizonMs * 10) / 10;
+    const forMs = this.#pick([100, 1500, 4000]);
+    switch (this.#below(4)) {
+      case 0:
+        return { atMs, kind: 'lossyLinks', forMs, lossEvery: this.#pick([2, 5, 20]) };
+      case 1:
+        return { atMs, kind: 'slowLinks', forMs, delayMs: this.#pick([50, 400, 1500]) };
+      default: {
+        const side = 1 + this.#below(2 ** members - 2);
+        return { atMs, kind: 'partition', side, forMs, oneWay: this.#chance(0.3) };
+      }
+    }
   }
 
   #fault(horizonMs: number): Fault {

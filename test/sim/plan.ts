@@ -12,7 +12,7 @@ export interface Plan {
 }
 
 export interface Knobs {
-  /** How many members; only 1 is simulated yet. */
+  /** How many members there are. */
   readonly members: number;
   /** When the faults stop. */
   readonly horizonMs: number;
@@ -82,6 +82,8 @@ export type Action =
   /** The client goes away after `giveUpMs`. */
   | { readonly kind: 'snapshot'; readonly giveUpMs?: number }
   | { readonly kind: 'status' }
+  /** To the member of this number. */
+  | { readonly kind: 'moveLeader'; readonly to: number }
   /** Compacts, defragments and clears the alarm, as an operator does when the space is used up. */
   | { readonly kind: 'disarm' };
 
@@ -137,8 +139,8 @@ export interface WatchAction {
 
 interface FaultBase {
   readonly atMs: number;
-  /** Which member it befalls; the first one if not told. */
-  readonly node?: number;
+  /** Which member it befalls; the first one if not told, or if there is no leader. */
+  readonly node?: number | 'leader';
 }
 
 export type Fault = FaultBase &
@@ -154,6 +156,11 @@ export type Fault = FaultBase &
     | { readonly kind: 'slowCommit'; readonly forMs: number; readonly commitMs: number }
     | { readonly kind: 'syncError'; readonly forMs: number }
     | { readonly kind: 'writeError'; readonly forMs: number; readonly bytes: number }
+    /** The members in `side` (a bit each) and the others do not hear each other; `oneWay`: the others hear those in `side`. */
+    | { readonly kind: 'partition'; readonly side: number; readonly forMs: number; readonly oneWay: boolean }
+    /** Of all messages to and from the member, one in so many is lost; some come twice, or overtake others. */
+    | { readonly kind: 'lossyLinks'; readonly forMs: number; readonly lossEvery: number }
+    | { readonly kind: 'slowLinks'; readonly forMs: number; readonly delayMs: number }
     | { readonly kind: 'createError'; readonly forMs: number }
     | { readonly kind: 'commitError' }
     | { readonly kind: 'clockJump'; readonly byMs: number }

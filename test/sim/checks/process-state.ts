@@ -2,6 +2,7 @@
 import { rangeOf } from '../../../src/apply/range-of.ts';
 import type { ReferenceMember } from '../model/reference-member.ts';
 import { encodedText, versionText } from '../model/versions.ts';
+import type { Marks } from '../world/marks.ts';
 import type { SimProcess } from '../world/sim-node.ts';
 import { require } from '../world/violation.ts';
 
@@ -44,6 +45,28 @@ export class Monotonic {
   }
 }
 
+/** At most one leader in any term. */
+export class Leaders {
+  readonly #ofTerm = new Map<number, bigint>();
+  #newestTerm = 0;
+
+  check(process: SimProcess, marks: Marks): void {
+    const { member } = process;
+    if (member === undefined || !process.alive) return;
+    const { node, memberId } = member.core.parts;
+    if (!node.isLeader) return;
+    const known = this.#ofTerm.get(node.term);
+    if (known === undefined) {
+      if (this.#ofTerm.size > 0) marks.hit('newLeader');
+      this.#ofTerm.set(node.term, memberId);
+      this.#newestTerm = Math.max(this.#newestTerm, node.term);
+    } else if (node.term < this.#newestTerm) marks.hit('leaderOfMinority');
+    require(known === undefined || known === memberId, 'two leaders', () => {
+      return `${process.name} leads in term ${node.term}, as member ${known} does`;
+    });
+  }
+}
+
 /** Everything that the process holds against what the log makes of it. */
 export function checkState(process: SimProcess, reference: ReferenceMember): void {
   const { store, lessor, alarms, applyLoop } = (process.member as NonNullable<SimProcess['member']>).core.parts;
@@ -68,18 +91,20 @@ export function checkState(process: SimProcess, reference: ReferenceMember): voi
   if (index === reference.index) same('the alarms', alarms.list(0).length, reference.alarmCount);
 }
 
-/** Of a process that nobody asks anything: it holds on to nothing. */
-export function checkIdle(process: SimProcess): void {
+/** What a process holds on to that nobody asks anything; undefined: nothing, as it should. */
+export function heldBy(process: SimProcess): string | undefined {
   const { state, core, jobs } = process.member as NonNullable<SimProcess['member']>;
-  const none = (what: string, count: number): void => {
-    require(count === 0, 'held on to', () => `${process.name} has ${count} ${what} left`);
-  };
-  none('proposals', core.parts.proposals.size);
-  none('jobs', jobs.running);
-  none('pinned snapshots', [...state.buffer.pins()].length);
-  none('entries to apply', core.parts.applyLoop.backlog);
   const { files } = process.node.disk;
-  none('temporary files', files.list(state.databaseDir).filter((name) => name.endsWith('.tmp')).length);
+  const held = {
+    proposals: core.parts.proposals.size,
+    jobs: jobs.running,
+    'pinned snapshots': [...state.buffer.pins()].length,
+    'entries to apply': core.parts.applyLoop.backlog,
+    'temporary files': files.list(state.databaseDir).filter((name) => name.endsWith('.tmp')).length,
+  };
+  const left = Object.entries(held).filter(([, count]) => count > 0);
+  if (left.length === 0) return undefined;
+  return `${process.name} has ${left.map(([what, count]) => `${count} ${what}`).join(', ')} left`;
 }
 
 function latin1(bytes: Uint8Array): string {

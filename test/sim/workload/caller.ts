@@ -25,7 +25,11 @@ export interface Called {
 }
 
 /** Errors after which nobody knows what came of the request. */
-const OPEN_ERRORS: ReadonlySet<string> = new Set([etcdError('Timeout').message, etcdError('Stopped').message]);
+const OPEN_ERRORS: ReadonlySet<string> = new Set(
+  (['Timeout', 'TimeoutDueToLeaderFail', 'TimeoutDueToConnectionLost', 'Stopped'] as const).map(
+    (name) => etcdError(name).message,
+  ),
+);
 /** Errors of a member that cannot just now. */
 const BUSY_ERRORS: ReadonlySet<string> = new Set([
   etcdError('TooManyRequests').message,
@@ -50,6 +54,11 @@ export class Caller {
   get node(): SimNode {
     if (this.#home.serving !== undefined) return this.#home;
     return this.world.nodes.find(({ serving }) => serving !== undefined) ?? this.#home;
+  }
+
+  /** Whether members may be at different places in the log. */
+  get isCluster(): boolean {
+    return this.world.nodes.length > 1;
   }
 
   /** Opens a window that is as wide as it can be. */
@@ -104,13 +113,15 @@ export class Caller {
     const { world } = this;
     const { reference } = world.log;
     const window = this.window();
-    const outcome = await world.network.call(this.node, path, request, {
+    const { node } = this;
+    const outcome = await world.network.call(node, path, request, {
       arrived: () => {
         window.arrivedMs = world.nowMs;
         window.arrivedIndex = reference.index;
       },
       answered: () => {
         window.answeredIndex = reference.index;
+        if (node.serving?.member?.core.parts.node.isLeader === false) world.marks.hit('servedByFollower');
       },
     });
     if (outcome.kind === 'unknown') window.answeredIndex = reference.index;
@@ -120,7 +131,7 @@ export class Caller {
   /** Whether the error only says that the member could not, or not in time. Then it says nothing about the data. */
   isTemporary(error: EtcdError): boolean {
     const { message } = error;
-    if (message === etcdError('Timeout').message) this.world.marks.hit('timeout');
+    if (message.startsWith(etcdError('Timeout').message)) this.world.marks.hit('timeout');
     if (OPEN_ERRORS.has(message) || BUSY_ERRORS.has(message)) return true;
     if (message !== NO_SPACE || this.world.plan.knobs.quotaBytes === 0) return false;
     this.world.marks.hit('noSpace');

@@ -137,7 +137,7 @@ export class KvClient {
     });
     const called = await (action.stream === true ? this.#rangeStream(request) : this.#caller.call(Range.path, request));
     const { outcome, window } = called;
-    if (outcome.kind === 'error') this.#judgeRefusedRange(outcome.error.message, called, revision);
+    if (outcome.kind === 'error') this.#judgeRefusedRange(action, outcome.error.message, called, revision);
     if (outcome.kind !== 'reply') return undefined;
     const response = decodeRangeResponse(outcome.bytes);
     world.observe(response.header);
@@ -206,13 +206,14 @@ export class KvClient {
     const { key, end = '', limit = 0, keysOnly = false, countOnly = false, serializable = false } = action;
     const headerRev = revisionOf(response);
     const latest = reference.revisionAt(window.answeredIndex);
-    const earliest = serializable && world.nodes.length > 1 ? 0 : window.seenRevision;
+    const mayBeOld = serializable && this.#caller.isCluster;
+    const earliest = mayBeOld ? 0 : window.seenRevision;
     require(headerRev >= earliest && headerRev <= latest, 'stale read', () => {
       return `${key} read at ${headerRev}, not between ${earliest} and ${latest}`;
     });
     const at = revision === 0 ? headerRev : revision;
     if (revision > 0) world.marks.hit('pastRead');
-    const compactRev = reference.compactRevAt(window.invokedIndex);
+    const compactRev = mayBeOld ? -1 : reference.compactRevAt(window.invokedIndex);
     require(at <= headerRev && at >= compactRev, 'wrong answer', () => {
       return `${key} read at ${at}, current ${headerRev}, compacted ${compactRev}`;
     });
@@ -222,11 +223,12 @@ export class KvClient {
     require(actual === expected, 'wrong answer', () => `range of ${key} got "${actual}", should be "${expected}"`);
   }
 
-  #judgeRefusedRange(message: string, { outcome, window }: Called, revision: number): void {
+  #judgeRefusedRange(action: RangeAction, message: string, { outcome, window }: Called, revision: number): void {
     const { world } = this.#caller;
     if (outcome.kind !== 'error' || this.#caller.isTemporary(outcome.error)) return;
     const isCompacted = message === COMPACTED && revision < world.log.reference.compactRevAt(window.answeredIndex);
-    const isFuture = message === FUTURE && revision > window.seenRevision;
+    const mayBeOld = action.serializable === true && this.#caller.isCluster;
+    const isFuture = message === FUTURE && revision > (mayBeOld ? 0 : window.seenRevision);
     if (isCompacted) world.marks.hit('pastReadCompacted');
     if (isFuture) world.marks.hit('futureRead');
     require(isCompacted || isFuture, 'wrong answer', () => `range at revision ${revision} got "${message}"`);

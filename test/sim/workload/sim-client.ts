@@ -90,6 +90,8 @@ export class SimClient {
         return this.upkeep.hash(operation.back);
       case 'defragment':
         return this.upkeep.defragment();
+      case 'moveLeader':
+        return this.upkeep.moveLeader(operation.to);
       case 'status':
         return this.upkeep.status();
       case 'snapshot':

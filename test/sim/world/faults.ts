@@ -6,9 +6,17 @@ import type { SimWorld } from './sim-world.ts';
 
 export function scheduleFaults(world: SimWorld, clients: readonly SimClient[]): void {
   for (const fault of world.plan.faults) {
-    const node = world.nodes[(fault.node ?? 0) % world.nodes.length] as SimNode;
-    world.scheduler.at(fault.atMs, `fault ${fault.kind}`, () => inflict(world, node, clients, fault));
+    world.scheduler.at(fault.atMs, `fault ${fault.kind}`, () => inflict(world, victimOf(world, fault), clients, fault));
   }
+}
+
+function victimOf(world: SimWorld, { node = 0 }: Fault): SimNode {
+  const { nodes, marks } = world;
+  const first = nodes[0] as SimNode;
+  if (node !== 'leader') return nodes[node % nodes.length] ?? first;
+  const leader = nodes.find(({ serving }) => serving?.member?.core.parts.node.isLeader === true);
+  if (leader !== undefined && nodes.length > 1) marks.hit('leaderFault');
+  return leader ?? first;
 }
 
 function inflict(world: SimWorld, node: SimNode, clients: readonly SimClient[], fault: Fault): void {
@@ -67,8 +75,31 @@ function inflict(world: SimWorld, node: SimNode, clients: readonly SimClient[], 
       return during(fault.forMs, () => {
         for (const { watches } of clients) watches.setReading(true);
       });
+    case 'partition':
+    case 'lossyLinks':
+    case 'slowLinks':
+      return breakLinks(world, node, fault);
     default:
       breakDisk(world, node, fault);
+  }
+}
+
+type LinkFault = Extract<Fault, { kind: 'partition' | 'lossyLinks' | 'slowLinks' }>;
+
+function breakLinks({ nodes, links, marks }: SimWorld, victim: SimNode, fault: LinkFault): void {
+  if (nodes.length === 1) return;
+  marks.hit(fault.kind === 'partition' && fault.oneWay ? 'oneWayPartition' : fault.kind);
+  for (const [at, from] of nodes.entries()) {
+    for (const [toAt, to] of nodes.entries()) {
+      if (at === toAt) continue;
+      if (fault.kind === 'partition') {
+        const [inSide, toSide] = [at, toAt].map((number) => ((fault.side >> number) & 1) === 1);
+        if (inSide !== toSide && !(fault.oneWay && inSide === true)) links.cut(from.name, to.name, fault.forMs);
+      } else if (from === victim || to === victim) {
+        if (fault.kind === 'lossyLinks') links.makeLossy(from.name, to.name, fault.forMs, fault.lossEvery);
+        else links.makeSlow(from.name, to.name, fault.forMs, fault.delayMs);
+      }
+    }
   }
 }
 
@@ -108,6 +139,7 @@ export async function heal(world: SimWorld, clients: readonly SimClient[]): Prom
     machine.lookCostMs = lookCostMs;
   }
   for (const { watches } of clients) watches.setReading(true);
+  world.links.heal();
   const stuckUntilMs = Math.max(
     ...world.nodes.flatMap(({ disk, machine }) => [disk.stuckUntilMs, machine.busyUntilMs]),
   );

@@ -52,7 +52,26 @@ export const MARKS = [
   'timeout',
 ] as const;
 
-export type Mark = (typeof MARKS)[number];
+/** Likewise, in runs with more than one member. */
+export const CLUSTER_MARKS = [
+  'partition',
+  'oneWayPartition',
+  'lossyLinks',
+  'slowLinks',
+  'leaderFault',
+  'messageLost',
+  'messageTwice',
+  'messageOvertakes',
+  'newLeader',
+  'leaderOfMinority',
+  'handedOver',
+  'movedLeader',
+  'snapshotSent',
+  'snapshotTakenOver',
+  'servedByFollower',
+] as const;
+
+export type Mark = (typeof MARKS)[number] | (typeof CLUSTER_MARKS)[number];
 
 /** How often each occurred. */
 export class Marks {
@@ -67,6 +86,6 @@ export class Marks {
   }
 
   missing(): Mark[] {
-    return MARKS.filter((mark) => !this.counts.has(mark));
+    return [...MARKS, ...CLUSTER_MARKS].filter((mark) => !this.counts.has(mark));
   }
 }

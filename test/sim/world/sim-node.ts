@@ -19,9 +19,10 @@ import { SeededRandom } from '../../../src/base/random.ts';
 import type { Entry } from '../../../src/gen/raftpb.ts';
 import type { Knobs } from '../plan.ts';
 import type { Mutation } from '../mutations.ts';
-import type { Mark, Marks } from './marks.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { Mark } from './marks.ts';
+import { type PeersHost, SimPeers } from './sim-peers.ts';
 import { Machine } from './machine.ts';
+import { ProcessFiles } from './process-files.ts';
 import { SimClock } from './sim-clock.ts';
 import { SimDatabase } from './sim-database.ts';
 import { SimDisk } from './sim-disk.ts';
@@ -37,10 +38,11 @@ const STOP_DEADLINE_MS = 1400;
 /** How long calls under way get to end when the server stops. */
 const STOP_GRACE_MS = 800;
 
-export interface NodeHost {
-  readonly scheduler: Scheduler;
+/** How long a process still answers after it has decided to start again. */
+const ANSWER_MS = 50;
+
+export interface NodeHost extends PeersHost {
   readonly trace: Trace;
-  readonly marks: Marks;
   readonly mutation: Mutation | undefined;
   /** Just before the process applies it. */
   entry(process: SimProcess, entry: Entry): void;
@@ -108,11 +110,12 @@ export class SimNode {
     this.#process = process;
     const { segmentBytes, inlineSync, fillAhead } = this.#knobs;
     const { mutation } = this.#host;
+    const files = new ProcessFiles(this.disk.files, () => process.alive);
     const platform: Platform = {
-      files: mutation?.files?.(this.disk.files) ?? this.disk.files,
+      files: mutation?.files?.(files) ?? files,
       lockDirectory: () => () => {},
       openBackend: (path) => {
-        const backend = this.database.open(this.disk.files, path, () => process.alive);
+        const backend = this.database.open(files, path, () => process.alive);
         return mutation?.backend?.(backend) ?? backend;
       },
       wal: { segmentBytes, inlineSync, fillAhead },
@@ -172,12 +175,13 @@ export class SimProcess {
   readonly name: string;
   readonly services = new ServiceRegistry();
   readonly #host: NodeHost;
-  readonly #random: SeededRandom;
   readonly #onDeath = new Set<() => void>();
   #member: Member | undefined;
   #dead = false;
   #exited = false;
   #callsUnderWay = 0;
+  readonly peers: SimPeers;
+  readonly #clock: SimClock;
   /** Whether the disk or the database failed under it. */
   hadFault = false;
   isServing = false;
@@ -187,8 +191,9 @@ export class SimProcess {
     this.node = node;
     this.#host = host;
     this.name = name;
-    this.#random = random;
     this.hadFault = node.disk.faulty;
+    this.#clock = new SimClock(host.scheduler, random, node.machine, name, () => this.alive);
+    this.peers = new SimPeers(host, this, random, (nowMs) => this.#clock.monotonicOf(nowMs));
   }
 
   /** From the moment of its death on, nothing that it does counts. */
@@ -240,6 +245,14 @@ export class SimProcess {
     this.#onDeath.clear();
   }
 
+  /** What becomes of work for others when this process dies: nobody ever knows. */
+  unlessDead<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const forget = this.onDeath(() => reject(new Error(`${this.name} died`)));
+      work.then(resolve, reject).finally(forget);
+    });
+  }
+
   /** The returned function forgets the callback. */
   onDeath(callback: () => void): () => void {
     this.#onDeath.add(callback);
@@ -259,16 +272,23 @@ export class SimProcess {
     this.#callsUnderWay += by;
   }
 
+  /** As the command does: hands over, answers what is under way, and ends in any case when its time is up. */
   async stop(): Promise<void> {
     this.isStopping = true;
-    this.isServing = false;
     const { scheduler } = this.#host;
-    const deadlineMs = scheduler.nowMs + STOP_DEADLINE_MS;
+    const stopped = this.#stopInOrder().catch((error: unknown) => this.#fatal('failed to stop', error));
+    await Promise.race([stopped, scheduler.sleep(STOP_DEADLINE_MS, 'stop')]);
+    this.isServing = false;
+  }
+
+  async #stopInOrder(): Promise<void> {
+    const { scheduler } = this.#host;
+    const member = this.#member as Member;
+    await member.handOver();
+    this.isServing = false;
     const graceMs = scheduler.nowMs + STOP_GRACE_MS;
-    while (this.alive && this.#callsUnderWay > 0 && scheduler.nowMs < graceMs) await scheduler.sleep(10, 'stop');
-    if (!this.alive) return;
-    const stopped = (this.#member as Member).stop().catch((error: unknown) => this.#fatal('failed to stop', error));
-    await Promise.race([stopped, scheduler.sleep(deadlineMs - scheduler.nowMs, 'stop')]);
+    while (this.#callsUnderWay > 0 && scheduler.nowMs < graceMs) await scheduler.sleep(10, 'stop');
+    if (this.alive) await member.stop();
   }
 
   /** What the real process ends itself for. Without a fault that explains it, it should not have come to that. */
@@ -284,13 +304,26 @@ export class SimProcess {
     this.fail(new Violation('fatal', `${this.name} ended itself without reason: ${what}: ${details}`));
   }
 
+  /** The process replaces itself once it has answered. */
+  #startAgain(): void {
+    const { scheduler, trace } = this.#host;
+    const end = (): void => {
+      if (!this.alive) return;
+      trace.line(scheduler.nowMs, `${this.name} starts again`);
+      this.#exited = true;
+      this.isServing = false;
+    };
+    scheduler.after(ANSWER_MS, `${this.name} starts again`, end, this.node.machine);
+  }
+
   #memberParts(config: ServerConfig, platform: Platform): MemberParts {
-    const { scheduler, mutation } = this.#host;
-    const clock = new SimClock(scheduler, this.#random, this.node.machine, this.name, () => this.alive);
+    const { mutation, nodes } = this.#host;
     return {
       config,
       platform,
-      clock: mutation?.clock?.(clock) ?? clock,
+      network: nodes.length > 1 ? this.peers : undefined,
+      onSnapshotStored: () => this.#startAgain(),
+      clock: mutation?.clock?.(this.#clock) ?? this.#clock,
       logger: this.#logger(),
       metrics: METRICS,
       onFatal: (what, error) => this.#fatal(what, error),
@@ -343,6 +376,8 @@ const MARK_OF_MESSAGE: ReadonlyMap<string, Mark> = new Map([
   ['created a new WAL segment', 'segmentCut'],
   ['deleted a WAL file that is no longer needed', 'segmentReleased'],
   ['marked a snapshot', 'logMarked'],
+  ['taking over a snapshot from the leader', 'snapshotTakenOver'],
+  ['handed the leadership over', 'handedOver'],
 ]);
 
 function show(fields: Record<string, unknown>): string {

@@ -4,12 +4,14 @@ import { parseCommandLine } from '../../../src/config/command-line.ts';
 import type { ServerConfig } from '../../../src/config/server-config.ts';
 import type { Entry } from '../../../src/gen/raftpb.ts';
 import type { ResponseHeader } from '../../../src/gen/rpc.ts';
+import { PowerLoss } from '../../support/memory-file-system.ts';
 import { CommittedLog } from '../checks/committed-log.ts';
 import { LeaseBook } from '../checks/lease-book.ts';
-import { checkState, Monotonic } from '../checks/process-state.ts';
+import { checkState, Leaders, Monotonic } from '../checks/process-state.ts';
 import { describeEntry } from '../model/reference-member.ts';
 import type { Mutation } from '../mutations.ts';
 import type { Knobs, Plan } from '../plan.ts';
+import { Links } from './links.ts';
 import { Marks } from './marks.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimNetwork } from './sim-network.ts';
@@ -29,6 +31,7 @@ export class SimWorld implements NodeHost {
   readonly trace: Trace;
   readonly mutation: Mutation | undefined;
   readonly network: SimNetwork;
+  readonly links: Links;
   readonly nodes: readonly SimNode[];
   readonly log: CommittedLog;
   readonly leases: LeaseBook;
@@ -39,6 +42,7 @@ export class SimWorld implements NodeHost {
   readonly unknownTags: number[] = [];
   #memberIds = new Set<bigint>();
   readonly #monotonic = new Map<SimNode, Monotonic>();
+  readonly #leaders = new Leaders();
   /** Entries that a process applied again after a restart. */
   #replayed = 0;
 
@@ -49,6 +53,7 @@ export class SimWorld implements NodeHost {
     const { seed, knobs } = plan;
     const { networkMs, backlogWeight } = knobs;
     this.network = new SimNetwork(this.scheduler, new SeededRandom(seed + 1), this.marks, networkMs, backlogWeight);
+    this.links = new Links(this.scheduler, new SeededRandom(seed + 2), this.marks, networkMs);
     this.log = new CommittedLog(Math.ceil((3 * knobs.electionMs) / 2000));
     this.leases = new LeaseBook(this.log.reference);
     this.nodes = memberNames(knobs).map(
@@ -88,15 +93,19 @@ export class SimWorld implements NodeHost {
       const { process } = node;
       if (process === undefined) continue;
       (this.#monotonic.get(node) as Monotonic).check(process);
+      this.#leaders.check(process, this.marks);
       if ((process.member?.jobs.running ?? 0) > 0) this.marks.hit('sliced');
     }
   }
 
-  /** Something was thrown that nobody caught: the end of a process. Of a dead one it does not count. */
+  /** Something was thrown that nobody caught: the end of the process that was at work. Of a dead one it does not count. */
   crashed(error: unknown): void {
-    for (const { process } of this.nodes) if (process === undefined || !process.alive) return;
-    // Which one of them threw cannot be told.
-    this.nodes[0]?.process?.crashed(error);
+    // Whoever lost its power is noticed after the event.
+    if (error instanceof PowerLoss) return;
+    const machine = this.scheduler.current?.machine;
+    const node = this.nodes.find((one) => one.machine === machine);
+    if (node === undefined) this.failed(Violation.of(error));
+    else if (node.process?.alive === true) node.process.crashed(error);
   }
 
   // ---- NodeHost
