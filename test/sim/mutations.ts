@@ -6,6 +6,8 @@ import type { Member } from '../../src/embed/member.ts';
 import type { Backend, BackendView, Table } from '../../src/mvcc/backend.ts';
 import { WriteBatch } from '../../src/mvcc/backend.ts';
 import type { MvccEvent } from '../../src/mvcc/event.ts';
+import { MessageType, type Message } from '../../src/gen/raftpb.ts';
+import type { Snapshot } from '../../src/mvcc/write-buffer.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { File, FileSystem } from '../../src/ports/file-system.ts';
 import { getUint64BE, putUint64BE, toBinaryString } from '../../src/base/bytes.ts';
@@ -15,8 +17,12 @@ export interface Mutation {
   readonly files?: (files: FileSystem) => FileSystem;
   readonly backend?: (backend: Backend) => Backend;
   readonly clock?: (clock: Clock) => Clock;
+  /** To another member. */
+  readonly message?: (message: Message) => Message;
   /** Before it starts. */
   readonly member?: (member: Member) => void;
+  /** When it begins to serve. */
+  readonly serving?: (member: Member) => void;
 }
 
 /** A mistake that is made every so many times is made often enough to be found, and not at once. */
@@ -204,6 +210,66 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: 'term and vote are not stored',
+    member: ({ state: { log } }) => {
+      const append = log.append.bind(log);
+      log.append = (hardState, entries, mustSync, done) => {
+        append(hardState && { ...hardState, term: 1, vote: 0n }, entries, mustSync, done);
+      };
+    },
+  },
+  {
+    name: 'a vote is granted that was refused',
+    message: (message) => (message.type === MessageType.MsgVoteResp ? { ...message, reject: false } : message),
+  },
+  {
+    name: 'a follower acknowledges more than it has',
+    message: (message) => {
+      const { type, reject, index } = message;
+      return type === MessageType.MsgAppResp && !reject && index > 5 ? { ...message, index: index + 1 } : message;
+    },
+  },
+  {
+    name: 'a leader tells followers of a commit too early',
+    message: (message) => {
+      const { type, index, entries } = message;
+      return type === MessageType.MsgApp ? { ...message, commit: index + entries.length } : message;
+    },
+  },
+  {
+    name: 'reads do not ask the leader',
+    serving: ({ core }) => {
+      core.linearizable = () => undefined;
+    },
+  },
+  {
+    name: 'a leader reads without asking whether it still leads',
+    serving: ({ core }) => {
+      const linearizable = core.linearizable.bind(core);
+      core.linearizable = () => (core.parts.node.isLeader ? undefined : linearizable());
+    },
+  },
+  {
+    name: 'one member applies something else',
+    member: ({ state: { memberId, lessor } }) => {
+      const grant = lessor.grant.bind(lessor);
+      lessor.grant = (id, ttlSeconds, nowMs) => grant(id, memberId % 3n === 0n ? ttlSeconds + 1 : ttlSeconds, nowMs);
+    },
+  },
+  {
+    name: 'a snapshot for another member lacks a row',
+    member: ({ snapshots, state: { buffer } }) => {
+      const open = snapshots.open.bind(snapshots);
+      const pin = buffer.pin.bind(buffer);
+      snapshots.open = () => {
+        buffer.pin = () => withoutFirstRow(pin());
+        const opened = open();
+        buffer.pin = pin;
+        return opened;
+      };
+    },
+  },
+  {
     name: 'a compaction is forgotten at a restart',
     backend: (backend) =>
       mapViews(backend, (view) => ({
@@ -215,6 +281,17 @@ export const MUTATIONS: readonly Mutation[] = [
 ];
 
 // ---- Ports with something changed.
+
+function withoutFirstRow(snapshot: Snapshot): Snapshot {
+  const cursor = snapshot.cursor.bind(snapshot);
+  snapshot.cursor = (table) => {
+    const rows = cursor(table);
+    const seek = rows.seek.bind(rows);
+    if (table === 'rev') rows.seek = (key) => seek(key) && rows.next();
+    return rows;
+  };
+  return snapshot;
+}
 
 function mapCommits(
   backend: Backend,

@@ -18,7 +18,6 @@ import { AssertionError } from '../../../src/base/assert.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import type { Entry } from '../../../src/gen/raftpb.ts';
 import type { Knobs } from '../plan.ts';
-import type { Mutation } from '../mutations.ts';
 import type { Mark } from './marks.ts';
 import { type PeersHost, SimPeers } from './sim-peers.ts';
 import { Machine } from './machine.ts';
@@ -43,7 +42,6 @@ const ANSWER_MS = 50;
 
 export interface NodeHost extends PeersHost {
   readonly trace: Trace;
-  readonly mutation: Mutation | undefined;
   /** Just before the process applies it. */
   entry(process: SimProcess, entry: Entry): void;
   /** Serves clients from now on. */
@@ -224,6 +222,7 @@ export class SimProcess {
       await member.start();
       if (!this.alive) return false;
       this.isServing = true;
+      this.#host.mutation?.serving?.(member);
       this.#host.started(this);
       return true;
     } catch (error) {

@@ -13,6 +13,7 @@ import {
   type RoundTrip,
   type SnapshotSource,
 } from '../../../src/server/peer-transport.ts';
+import type { Mutation } from '../mutations.ts';
 import type { Links } from './links.ts';
 import type { Marks } from './marks.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -32,6 +33,7 @@ export interface PeersHost {
   readonly marks: Marks;
   readonly links: Links;
   readonly nodes: readonly SimNode[];
+  readonly mutation: Mutation | undefined;
 }
 
 /** One process's way to the others. */
@@ -122,9 +124,10 @@ export class SimPeers implements PeerNetwork, PeerTransport {
   }
 
   send(messages: readonly Message[]): void {
+    const { mutation } = this.#host;
     for (const message of messages) {
       const node = this.#peers.get(message.to);
-      if (node !== undefined && this.#process.alive) this.#carry(node, message);
+      if (node !== undefined && this.#process.alive) this.#carry(node, mutation?.message?.(message) ?? message);
     }
   }
 
