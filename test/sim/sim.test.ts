@@ -7,7 +7,7 @@ import { runPlan } from './run.ts';
 import type { Mark } from './world/marks.ts';
 
 const SEEDS_FROM = 1;
-const SEEDS = 300;
+const SEEDS = 200;
 /** Too rare to come up in so few runs: a batch of 5000 has to have them. */
 const RARE: readonly Mark[] = ['commitKeptByKernelLost', 'compactionResumed', 'watchFragmented'];
 
