@@ -10,7 +10,7 @@ import { Progress } from './report/progress.ts';
 import { type Results, rowsOf } from './report/results.ts';
 import { writeResults } from './report/write.ts';
 import { runCases } from './runner.ts';
-import { etcdSpec, quorateSpec } from './servers/specs.ts';
+import { etcdSpec, quorateSpec, sourceCommit } from './servers/specs.ts';
 import { SIZES } from './sizes.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -35,6 +35,7 @@ async function main(): Promise<number> {
     const loadGenerator = h2loadVersion();
     const machine = describeMachine(workDir);
     const servers = options.servers.map((kind) => (kind === 'quorate' ? quorateSpec(workDir) : etcdSpec()));
+    const commit = sourceCommit();
     const progress = new Progress(cases.length * rounds * servers.length);
     const runs = await runCases({
       cases,
@@ -52,6 +53,7 @@ async function main(): Promise<number> {
       rounds,
       machine,
       versions: Object.fromEntries(servers.map(({ kind, version }) => [kind, version])),
+      commit,
       fsync: true,
       loadGenerator,
       rows: runs.flatMap(rowsOf),

@@ -6,7 +6,7 @@ export function markdown(results: Results): string {
   const lines = [
     `# Benchmark of ${results.date.slice(0, 10)}`,
     '',
-    `quorate ${versions.quorate ?? '(not run)'} and etcd ${versions.etcd ?? '(not run)'}, one after the other, ` +
+    `quorate ${versions.quorate ?? '(not run)'}${results.commit && ` (${results.commit})`} and etcd ${versions.etcd ?? '(not run)'}, one after the other, ` +
       `${results.rounds} round${results.rounds > 1 ? 's' : ''}, ${results.size} size, every write synced to disk before it is acknowledged.`,
     '',
     `${machine.cores} x ${machine.cpuModel}, ${machine.memoryGB} GB, Linux ${machine.kernel}, ${machine.fileSystem} ` +

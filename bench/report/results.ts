@@ -34,6 +34,8 @@ export interface Results {
   readonly rounds: number;
   readonly machine: Machine;
   readonly versions: Readonly<Partial<Record<ServerKind, string>>>;
+  /** The commit that quorate was built from, with a + when files were changed since; empty outside a checkout. */
+  readonly commit: string;
   /** Both servers sync every write before they acknowledge it. */
   readonly fsync: true;
   readonly loadGenerator: string;

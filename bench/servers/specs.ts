@@ -19,6 +19,15 @@ export function quorateSpec(workDir: string): ServerSpec {
   };
 }
 
+/** The commit of the checkout, with a + when files of the server were changed since; empty when there is no checkout. */
+export function sourceCommit(): string {
+  const git = (...args: readonly string[]): string =>
+    spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' }).stdout ?? '';
+  const commit = git('rev-parse', '--short', 'HEAD').trim();
+  const changed = git('status', '--porcelain', '--', 'src', 'package-lock.json') !== '';
+  return commit === '' ? '' : `${commit}${changed ? '+' : ''}`;
+}
+
 /** A real etcd: the one that the tests use, fetched when it is not there. */
 export function etcdSpec(): ServerSpec {
   if (etcdBinDir() === undefined) run('bash', [join(ROOT, 'scripts/fetch-etcd.sh')]);

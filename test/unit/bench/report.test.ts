@@ -43,6 +43,7 @@ function results(rows: readonly Row[], failures: readonly string[] = []): Result
       loadAverageBefore: 0.1,
     },
     versions: { quorate: '0.1.0', etcd: '3.5.30' },
+    commit: 'abc1234',
     fsync: true,
     loadGenerator: 'h2load',
     rows,
@@ -77,6 +78,7 @@ describe('the page', () => {
   test('shows figures with their spread, ratios, missed goals and failures', () => {
     const page = markdown(results([...rowsOf(PUT), ...rowsOf(RESTART)], ['put-1x1, round 2, etcd: fell over\nbadly']));
     expect(page).toContain('| put, one by one | rate | 200/s (100 – 300) | 400/s (380 – 420) | 0.50 |');
+    expect(page).toContain('quorate 0.1.0 (abc1234) and etcd 3.5.30');
     expect(page).toContain('- restart-100k, until healthy: 600 ms, goal 500 ms');
     expect(page).toContain('- put-1x1, round 2, etcd: fell over badly');
   });
