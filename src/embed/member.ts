@@ -1,15 +1,12 @@
 /** A running member without its clients' listeners: the state on disk, the Raft node over it, and what keeps both going. */
 import { createHash } from 'node:crypto';
-import { Applier, type ApplyResult } from '../apply/applier.ts';
-import type { Command } from '../apply/command.ts';
-import { EtcdError, etcdError } from '../base/etcd-error.ts';
+import { Applier } from '../apply/applier.ts';
 import { SeededRandom } from '../base/random.ts';
 import { EntryType, decodeConfChange, type Entry } from '../gen/raftpb.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Histogram } from '../ports/metrics.ts';
 import type { RootLogger } from '../observability/logger.ts';
-import { Raft } from '../raft/raft.ts';
+import type { Raft } from '../raft/raft.ts';
 import { ApplyLoop, type ConfChangeOutcome } from '../server/apply-loop.ts';
 import { ClusterApi } from '../server/cluster-api.ts';
 import { ClusterVersionKeeper } from '../server/cluster-version.ts';
@@ -43,20 +40,18 @@ import {
 } from './member-state.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
+import { ApplyObserver } from './apply-observer.ts';
 import { storeIncoming } from './incoming-snapshot.ts';
 import { Membership } from './membership.ts';
 import { ProposalTimeouts } from './proposal-timeouts.ts';
+import { publish } from './publish.ts';
+import { coreLimits, electionTicks, logKeeperOptions, newRaft, requestMs } from './raft-settings.ts';
 
 /** What waits in memory decides how long garbage collections take: large enough for efficient commits, no larger. */
 const FLUSH_BYTES = 8 * 1024 ** 2;
 const PENDING_BYTES_MAX = 48 * 1024 ** 2;
-const LOG_MEMORY_BYTES_MAX = 64 * 1024 ** 2;
-const UNCOMMITTED_BYTES_MAX = 256 * 1024 ** 2;
-const MESSAGE_BYTES_MAX = 1024 ** 2;
-const INFLIGHT_MESSAGES_MAX = 512;
 /** Twice what the transport calls drained: a stream that was full must be able to notice that it is not any more. */
 const STREAM_BACKLOG_BYTES_MIN = 256 * 1024;
-const PUBLISH_RETRY_MS = 100;
 
 export interface MemberParts {
   readonly config: ServerConfig;
@@ -133,7 +128,7 @@ export class Member {
     this.#transport = network.transport({ id: memberId, clusterId, peerURLs });
     this.#calls = network.calls(clusterId);
     this.#requestIds = new RequestIds(memberId, clock.wallMs());
-    this.#raft = this.#makeRaft();
+    this.#raft = newRaft(config, state, this.#random(), logger);
     this.#membership = this.#makeMembership();
     const timeouts = new ProposalTimeouts({
       memberId,
@@ -157,13 +152,8 @@ export class Member {
     this.core = this.#makeCore();
     this.#watchDriver = new WatchDriver(clock, this.#random(), config.watchProgressNotifyMs);
     this.hub = this.#makeHub();
-    const keeperOptions = {
-      snapshotCount: config.snapshotCount,
-      catchupEntries: config.snapshotCatchupEntries,
-      memoryBytesMax: LOG_MEMORY_BYTES_MAX,
-    };
     this.#logKeeper = new LogKeeper(
-      keeperOptions,
+      logKeeperOptions(config),
       {
         raft: this.#raft,
         log: state.log,
@@ -216,7 +206,7 @@ export class Member {
     // Committed entries of the last run come first: among them, on the first start, who the voters are.
     await new Promise<void>((resolve) => this.#applyLoop.whenApplied(this.state.hardState.commit, resolve));
     this.#beginElection();
-    await this.#publish();
+    await publish(this.core, this.#parts.config);
     await this.#setFirstVersion();
     this.#versionKeeper.start();
     this.#leaseKeeper.start();
@@ -269,31 +259,6 @@ export class Member {
     const { initialElectionTickAdvance } = this.#parts.config;
     if (this.#node.isSoleVoter) this.#node.campaign();
     else if (initialElectionTickAdvance) this.#node.skipTicks(electionTicks(this.#parts.config) - 2);
-  }
-
-  #makeRaft(): Raft {
-    const { config, logger } = this.#parts;
-    const { memberId, hardState, logStart, entries, applied } = this.state;
-    return new Raft({
-      id: memberId,
-      electionTicks: electionTicks(config),
-      heartbeatTicks: 1,
-      random: this.#random(),
-      preVote: config.preVote,
-      checkQuorum: true,
-      maxSizePerMessageBytes: MESSAGE_BYTES_MAX,
-      inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
-      inflightBytesMax: 0,
-      uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
-      initial: {
-        hardState,
-        confState: applied.confState,
-        snapshot: logStart,
-        entries,
-        applied: applied.index,
-      },
-      logger: logger.child('raft/raft.ts'),
-    });
   }
 
   #makeNode(): RaftNode {
@@ -365,7 +330,7 @@ export class Member {
     const { clock, metrics, config, logger } = this.#parts;
     const { applied, store, lessor, alarms, cluster } = this.state;
     const applyLogger = logger.child('server/apply-loop.ts');
-    const applyCells = this.#applyCells();
+    const observer = new ApplyObserver(metrics, applyLogger, config.warningApplyMs);
     const applier = new Applier({
       store,
       lessor,
@@ -380,7 +345,7 @@ export class Member {
       {
         clock,
         proposals: this.#proposals,
-        apply: (command, nowMs) => this.#count(command, applier.apply(command, nowMs)),
+        apply: (command, nowMs) => applier.apply(command, nowMs),
         applyConfChange: (entry) => this.#applyConfChange(entry),
         onTermBegun: (term) => {
           // Not an earlier term's that is applied again after a restart: more of the log may be committed than is known yet.
@@ -393,43 +358,11 @@ export class Member {
         isBlocked: () => this.flusher.isFull,
         onEntry: this.#parts.onEntry,
         raiseNoSpace: () => this.core.raiseNoSpace(),
-        applySeconds: (kind, seconds, success) => {
-          applyCells(kind, success).observe(seconds);
-          if (seconds * 1000 < config.warningApplyMs) return;
-          metrics.server.slowApply.inc();
-          applyLogger.warn('apply request took too long', {
-            took: `${(seconds * 1000).toFixed(3)}ms`,
-            'expected-duration': `${config.warningApplyMs}ms`,
-            request: kind,
-          });
-        },
+        applySeconds: (kind, seconds, success) => observer.applied(kind, seconds, success),
       },
       applied.index,
       applied.term,
     );
-  }
-
-  /** The histogram for a kind of command, looked up once. */
-  #applyCells(): (kind: Command['kind'], success: boolean) => Histogram {
-    const { applyDuration } = this.#parts.metrics.server;
-    const known = { true: new Map<string, Histogram>(), false: new Map<string, Histogram>() };
-    return (kind, success) => {
-      const cells = success ? known.true : known.false;
-      let cell = cells.get(kind);
-      if (cell === undefined) {
-        const op = kind.charAt(0).toUpperCase() + kind.slice(1);
-        cells.set(kind, (cell = applyDuration.with('v3', op, String(success))));
-      }
-      return cell;
-    };
-  }
-
-  #count(command: Command, result: ApplyResult): ApplyResult {
-    const { mvcc } = this.#parts.metrics;
-    if (command.kind === 'put') mvcc.put.inc();
-    else if (command.kind === 'txn') mvcc.txn.inc();
-    else if (command.kind === 'deleteRange') mvcc.delete.inc();
-    return result;
   }
 
   #applyConfChange(entry: Entry): ConfChangeOutcome {
@@ -453,15 +386,7 @@ export class Member {
     const { state } = this;
     return new ServerCore({
       ...state,
-      limits: {
-        requestBytesMax: config.maxRequestBytes,
-        txnOpsMax: config.maxTxnOps,
-        quotaBytes: config.quotaBytes,
-        requestMs: requestMs(config),
-        electionMs: config.electionMs,
-        strictReconfigCheck: config.strictReconfigCheck,
-        learnersMax: config.learnersMax,
-      },
+      limits: coreLimits(config),
       node: this.#node,
       applyLoop: this.#applyLoop,
       proposals: this.#proposals,
@@ -493,47 +418,11 @@ export class Member {
     return new WatchHub(new WatchSource(store), headers, hubOptions, () => this.#watchDriver.wake());
   }
 
-  /** Publishes, however often it takes: a leader or a disk that is slow just now is no reason to give up. */
-  async #publish(): Promise<void> {
-    const { clock, logger } = this.#parts;
-    for (;;) {
-      try {
-        return await this.#publishOnce();
-      } catch (error) {
-        if (!(error instanceof EtcdError) || error.message === etcdError('Stopped').message) throw error;
-        logger.warn('failed to publish this member, will try again', { error: error.message });
-        await new Promise<void>((resolve) => void clock.after(PUBLISH_RETRY_MS, resolve));
-      }
-    }
-  }
-
-  /** What this member is called and where clients reach it, once it is in the log. */
-  async #publishOnce(): Promise<void> {
-    // What is known before may be old.
-    await this.core.linearizable();
-    const { cluster, memberId } = this.state;
-    const { name, advertiseClientUrls } = this.#parts.config;
-    const clientUrls = advertiseClientUrls.map(({ text }) => text);
-    const self = cluster.member(memberId);
-    if (self?.name === name && self.clientURLs.join() === clientUrls.join()) return;
-    const request = { memberID: memberId, memberAttributes: { name, clientUrls } };
-    await this.core.proposeInternal({ clusterMemberAttrSet: request }, { kind: 'memberAttrSet', request });
-  }
-
   /** Before clients ask. Where others have to be asked, it may take longer and goes on by itself. */
   async #setFirstVersion(): Promise<void> {
     const { cluster } = this.state;
     if (cluster.version === undefined || this.#node.isSoleVoter) await this.#versionKeeper.decide();
   }
-}
-
-function electionTicks(config: ServerConfig): number {
-  return Math.max(2, Math.round(config.electionMs / config.heartbeatMs));
-}
-
-/** How long a request that needs other members may take, as etcd. */
-function requestMs(config: ServerConfig): number {
-  return 5000 + 2 * config.electionMs;
 }
 
 function sha1(bytes: Uint8Array): Uint8Array {
