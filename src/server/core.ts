@@ -100,10 +100,17 @@ export class ServerCore {
     return this.#submit(id, data, command) as Promise<Responses[K]>;
   }
 
-  /** As propose, for requests that this member makes itself. */
-  proposeInternal(request: InternalRaftRequestInit, command: Command): Promise<AnyResponse | undefined> {
+  /**
+   * As propose, for requests that this member makes itself. With `ownTerm`, only as the leader of that term: for what is
+   * right only as long as no other member leads. Rejects with NotLeader otherwise.
+   */
+  proposeInternal(
+    request: InternalRaftRequestInit,
+    command: Command,
+    ownTerm?: number,
+  ): Promise<AnyResponse | undefined> {
     const id = this.#admit();
-    return this.#submit(id, encodeInternalRaftRequest({ ...request, header: { ID: id } }), command);
+    return this.#submit(id, encodeInternalRaftRequest({ ...request, header: { ID: id } }), command, ownTerm);
   }
 
   /** Puts a change of the members through the log; resolves when it is applied. Rejects with what refused it. */
@@ -158,11 +165,11 @@ export class ServerCore {
     return requestIds.next();
   }
 
-  #submit(id: bigint, data: Uint8Array, command: Command): Promise<AnyResponse | undefined> {
+  #submit(id: bigint, data: Uint8Array, command: Command, ownTerm?: number): Promise<AnyResponse | undefined> {
     const { limits, node, proposals, clock } = this.parts;
     if (data.length > limits.requestBytesMax) throw etcdError('RequestTooLarge');
     const outcome = proposals.add(id, command, clock.monotonicMs());
-    node.propose(id, data);
+    node.propose(id, data, ownTerm);
     return outcome;
   }
 }

@@ -50,9 +50,13 @@ export class LeaseApi {
     return this.#core.propose('leaseRevoke', encodeLeaseRevokeRequest(request), { kind: 'leaseRevoke', request });
   }
 
-  /** TTL 0 in the answer: the lease is gone. One that has expired is waited for until it is. Rejects with Timeout. */
+  /**
+   * TTL 0 in the answer: the lease is gone. One that has expired is waited for until it is. Rejects with Timeout. A leader that
+   * others could have replaced asks them first: its successor knows nothing of what it renews.
+   */
   keepAlive(ID: bigint): LeaseKeepAliveResponseInit | Promise<LeaseKeepAliveResponseInit> {
-    const { lessor, store, clock } = this.#core.parts;
+    const { lessor, store, clock, node } = this.#core.parts;
+    if (!node.isSoleVoter) return this.#keepAliveLater(ID);
     const renewal = lessor.renew(ID, clock.monotonicMs());
     if (renewal.status !== 'renewed') return this.#keepAliveLater(ID);
     if (renewal.clearCheckpoint) this.#clearCheckpoint(ID);

@@ -1,4 +1,7 @@
-/** On the leader: proposes to revoke leases that have expired, and to store checkpoints of long ones. */
+/**
+ * On the leader: proposes to revoke leases that have expired, and to store checkpoints of long ones. Only in the term that this
+ * member leads: a leader that stood still must not put an end, through its successor, to leases that were renewed there.
+ */
 import { etcdError } from '../base/etcd-error.ts';
 import { encodeLeaseRevokeRequest } from '../gen/rpc.ts';
 import type { ServerCore } from './core.ts';
@@ -38,7 +41,7 @@ export class LeaseKeeper {
     try {
       const { lessor, clock } = this.#core.parts;
       for (;;) {
-        const expired = lessor.primary ? lessor.expired(clock.monotonicMs(), REVOKES_PER_ROUND) : [];
+        const expired = this.#isPrimary() ? lessor.expired(clock.monotonicMs(), REVOKES_PER_ROUND) : [];
         if (expired.length === 0 || this.#cancel === undefined) return;
         await Promise.all(expired.map((ID) => this.#revoke(ID)));
       }
@@ -47,10 +50,18 @@ export class LeaseKeeper {
     }
   }
 
+  /** Raft may know already what the lessor is about to be told. */
+  #isPrimary(): boolean {
+    const { lessor, node } = this.#core.parts;
+    return lessor.primary && node.isLeader;
+  }
+
   async #revoke(ID: bigint): Promise<void> {
     try {
       const request = { ID };
-      await this.#core.propose('leaseRevoke', encodeLeaseRevokeRequest(request), { kind: 'leaseRevoke', request });
+      const { term } = this.#core.parts.node;
+      const leaseRevoke = encodeLeaseRevokeRequest(request);
+      await this.#core.proposeInternal({ leaseRevoke }, { kind: 'leaseRevoke', request }, term);
     } catch (error) {
       // Revoked by a client meanwhile, or to be tried again: the lessor hands it out once more.
       if (String(error) === String(etcdError('LeaseNotFound'))) return;
@@ -59,15 +70,15 @@ export class LeaseKeeper {
   }
 
   #checkpoint(): void {
-    const { lessor, clock, logger } = this.#core.parts;
-    if (!lessor.primary) return;
+    const { lessor, clock, logger, node } = this.#core.parts;
+    if (!this.#isPrimary()) return;
     const due = lessor.checkpointsDue(clock.monotonicMs(), CHECKPOINTS_PER_ENTRY);
     if (due.length === 0) return;
     const request = {
       checkpoints: due.map(({ id, remainingTtlSeconds }) => ({ ID: id, remainingTTL: remainingTtlSeconds })),
     };
     this.#core
-      .proposeInternal({ leaseCheckpoint: request }, { kind: 'leaseCheckpoint', request })
+      .proposeInternal({ leaseCheckpoint: request }, { kind: 'leaseCheckpoint', request }, node.term)
       .catch((error: unknown) => {
         logger.warn('failed to checkpoint leases', { error: String(error) });
       });

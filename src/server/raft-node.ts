@@ -36,7 +36,8 @@ export interface RaftNodeParts {
 }
 
 type Proposal =
-  { readonly id: bigint; readonly data: Uint8Array } | { readonly id: bigint; readonly change: ConfChange };
+  | { readonly id: bigint; readonly data: Uint8Array; readonly ownTerm: number | undefined }
+  | { readonly id: bigint; readonly change: ConfChange };
 
 /** Messages with proposals of other members that wait for a new leader. */
 const HELD_MAX = 4096;
@@ -149,9 +150,13 @@ export class RaftNode {
     this.#schedule();
   }
 
-  /** Queues a proposal; all that come in during one turn of the event loop go to the log together. */
-  propose(id: bigint, data: Uint8Array): void {
-    this.#queued.push({ id, data });
+  /**
+   * Queues a proposal; all that come in during one turn of the event loop go to the log together. With `ownTerm` it is made
+   * only while this member leads that term, and fails with NotLeader otherwise: an entry of a term can commit only if no
+   * later one had begun, so what a leader knows of its own term holds for the entry.
+   */
+  propose(id: bigint, data: Uint8Array, ownTerm?: number): void {
+    this.#queued.push({ id, data, ownTerm });
     this.#schedule();
   }
 
@@ -240,12 +245,20 @@ export class RaftNode {
     this.#queued = [];
     for (const proposal of queued) {
       if (!proposals.has(proposal.id)) continue;
+      if ('data' in proposal && !this.#isOwnTerm(proposal.ownTerm)) {
+        proposals.fail(proposal.id, etcdError('NotLeader'));
+        continue;
+      }
       const outcome = 'data' in proposal ? raft.propose([proposal.data]) : raft.proposeConfChange(proposal.change);
       if (outcome === 'accepted' || outcome === 'forwarded') continue;
       // As many as there are proposals under way, which is limited.
       if (PASSING.has(outcome)) this.#queued.push(proposal);
       else proposals.fail(proposal.id, droppedError(outcome));
     }
+  }
+
+  #isOwnTerm(term: number | undefined): boolean {
+    return term === undefined || (this.isLeader && this.term === term);
   }
 
   #process(ready: Ready): void {
