@@ -110,6 +110,8 @@ type LimitField =
   | 'compactionBatchLimit'
   | 'compactionSleepMs'
   | 'watchProgressNotifyMs'
+  | 'corruptCheckMs'
+  | 'compactHashCheckMs'
   | 'warningApplyMs'
   | 'warningUnaryRequestMs';
 
@@ -127,6 +129,8 @@ function limits(values: OptionValues): Pick<ServerConfig, LimitField> {
       positiveOr(values.get('watch-progress-notify-interval'), PROGRESS_NOTIFY_MS_DEFAULT),
       PROGRESS_NOTIFY_MS_MIN,
     ),
+    corruptCheckMs: Math.max(0, values.get('corrupt-check-time')),
+    compactHashCheckMs: values.get('compact-hash-check-time'),
     warningApplyMs: values.get('warning-apply-duration'),
     warningUnaryRequestMs: values.get('warning-unary-request-duration'),
   };

@@ -21,7 +21,6 @@ type FormerSwitch =
   | 'experimental-txn-mode-write-with-shared-buffer';
 
 export const FEATURE_GATES = {
-  // Compares with other members, of which there are none yet.
   InitialCorruptCheck: {
     default: false,
     stage: 'alpha',
@@ -31,7 +30,7 @@ export const FEATURE_GATES = {
   CompactHashCheck: {
     default: false,
     stage: 'alpha',
-    support: 'noEffect',
+    support: 'supported',
     former: 'experimental-compact-hash-check-enabled',
   },
   LeaseCheckpoint: {

@@ -66,6 +66,10 @@ export interface ServerConfig {
   readonly compactionBatchLimit: number;
   readonly compactionSleepMs: number;
   readonly watchProgressNotifyMs: number;
+  /** Between two comparisons of the members' data; 0: never. */
+  readonly corruptCheckMs: number;
+  /** Between two comparisons of what compactions hashed, with the feature gate CompactHashCheck. */
+  readonly compactHashCheckMs: number;
   readonly warningApplyMs: number;
   readonly warningUnaryRequestMs: number;
 

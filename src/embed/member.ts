@@ -10,6 +10,7 @@ import type { Raft } from '../raft/raft.ts';
 import { ApplyLoop, type ConfChangeOutcome } from '../server/apply-loop.ts';
 import { ClusterApi } from '../server/cluster-api.ts';
 import { ClusterVersionKeeper } from '../server/cluster-version.ts';
+import { CorruptionChecker } from '../server/corruption-checker.ts';
 import { Compactor } from '../server/compactor.ts';
 import { ServerCore } from '../server/core.ts';
 import { Flusher } from '../server/flusher.ts';
@@ -86,6 +87,7 @@ export class Member {
   readonly #calls: PeerCalls;
   readonly #membership: Membership;
   readonly #versionKeeper: ClusterVersionKeeper;
+  readonly #corruption: CorruptionChecker;
   readonly #snapshotDispatch: SnapshotDispatch;
   readonly #requestIds: RequestIds;
   readonly #raft: Raft;
@@ -184,12 +186,15 @@ export class Member {
       failed: (id) => this.#node.reportSnapshot(id, false),
     });
     this.#versionKeeper = new ClusterVersionKeeper(this.core, ETCD_COMPAT_VERSION);
+    this.#corruption = new CorruptionChecker(this.core, {
+      periodMs: config.corruptCheckMs,
+      compactionPeriodMs: config.featureGates.CompactHashCheck ? config.compactHashCheckMs : 0,
+    });
   }
 
   /** Replays the log, finds or becomes the leader, publishes itself; resolves when requests can be served. */
   async start(): Promise<void> {
     const { clusterApi: cluster, leaseApi: leases, core } = this;
-    this.#node.start(this.#applyLoop);
     this.#transport.start(
       new PeerService({
         core,
@@ -203,12 +208,17 @@ export class Member {
         onRemoved: () => this.#membership.leave(),
       }),
     );
+    // Not of a new member, which holds nothing yet. Others that start just now are answered meanwhile.
+    const { config } = this.#parts;
+    if (config.featureGates.InitialCorruptCheck && this.state.applied.index > 0) await this.#corruption.initialCheck();
+    this.#node.start(this.#applyLoop);
     // Committed entries of the last run come first: among them, on the first start, who the voters are.
     await new Promise<void>((resolve) => this.#applyLoop.whenApplied(this.state.hardState.commit, resolve));
     this.#beginElection();
-    await publish(this.core, this.#parts.config);
+    await publish(this.core, config);
     await this.#setFirstVersion();
     this.#versionKeeper.start();
+    this.#corruption.start();
     this.#leaseKeeper.start();
     this.#watchDriver.start(this.hub);
     this.compactor.kick();
@@ -223,11 +233,13 @@ export class Member {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#versionKeeper.stop();
+    this.#corruption.stop();
     this.#membership.stop();
     this.#snapshotDispatch.stop();
     this.#leaseKeeper.stop();
     this.#watchDriver.stop();
     this.core.stop();
+    this.jobs.stop();
     this.#node.stop();
     this.#calls.close();
     await this.#transport.stop();

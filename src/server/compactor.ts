@@ -50,6 +50,8 @@ export class Compactor {
       await jobs.run(new FlushedJob(job, flusher), () => flusher.isBehind);
       logger.info('finished scheduled compaction', { took: `${Math.round(monotonicMs() - startMs)}ms` });
     } catch (error) {
+      // The next start goes on with it.
+      if (jobs.isStopped) return;
       logger.error('compaction failed', { error: String(error) });
       throw error;
     } finally {

@@ -2,6 +2,7 @@
  * Runs long jobs in slices on the one thread there is, so that no request waits longer than a slice for the loop. Jobs take
  * turns; between two slices the event loop goes round once.
  */
+import { etcdError } from '../base/etcd-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Job } from '../ports/job.ts';
 
@@ -18,6 +19,8 @@ interface Running {
   /** One step; true when the job is over, one way or the other. */
   readonly step: (units: number) => boolean;
   readonly isBlocked: () => boolean;
+  /** Closes it where it is, and tells who waits. */
+  readonly cancel: () => void;
   /** Units per step, adapted so that a step takes about half a slice. */
   units: number;
 }
@@ -26,6 +29,7 @@ export class JobRunner {
   readonly #clock: Clock;
   readonly #queue: Running[] = [];
   #scheduled = false;
+  #isStopped = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -37,10 +41,15 @@ export class JobRunner {
 
   /**
    * Runs the job to its end and closes it. A small job ends within the call. While `isBlocked` says so, the job waits: for a
-   * buffer that it fills, for instance.
+   * buffer that it fills, for instance. Rejects with Stopped where stop() came first.
    */
   run<T>(job: Job<T>, isBlocked: () => boolean = never): Promise<T> {
     return new Promise((resolve, reject) => {
+      const cancel = (): void => {
+        job.close();
+        reject(etcdError('Stopped'));
+      };
+      if (this.#isStopped) return cancel();
       const step = (units: number): boolean => {
         try {
           if (!job.step(units)) return false;
@@ -51,11 +60,21 @@ export class JobRunner {
         job.close();
         return true;
       };
-      const running = { step, isBlocked, units: UNITS_FIRST };
+      const running = { step, isBlocked, cancel, units: UNITS_FIRST };
       if (!isBlocked() && this.#slice(running)) return;
       this.#queue.push(running);
       this.#schedule();
     });
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /** Ends the jobs under way: what they read from may be closed then. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const { cancel } of this.#queue.splice(0)) cancel();
   }
 
   #schedule(): void {

@@ -131,9 +131,9 @@ export class RaftNode {
     this.#pump();
   }
 
-  /** A message from another member. Several that come in during one turn of the event loop are answered together. */
+  /** A message from another member; dropped before the start. Several that come in during one turn of the event loop are answered together. */
   step(message: Message): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#applyLoop === undefined) return;
     const { raft } = this.#parts;
     const isHeld = message.type === MessageType.MsgProp && raft.isTransferring && this.#held.length < HELD_MAX;
     if (isHeld) this.#held.push(message);
@@ -223,9 +223,9 @@ export class RaftNode {
     });
   }
 
-  /** Takes Readys until there is nothing to do. Reentrant calls return: the outer one goes on. */
+  /** Takes Readys until there is nothing to do, from the start on. Reentrant calls return: the outer one goes on. */
   #pump(): void {
-    if (this.#pumping || this.#stopped) return;
+    if (this.#pumping || this.#stopped || this.#applyLoop === undefined) return;
     this.#pumping = true;
     try {
       this.#handOver();

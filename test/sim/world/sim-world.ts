@@ -193,6 +193,10 @@ function configOf({ knobs }: Plan, name: string): ServerConfig {
       `--backend-batch-interval=${knobs.batchIntervalMs}ms`,
       `--max-request-bytes=${knobs.requestBytesMax}`,
       `--quota-backend-bytes=${knobs.quotaBytes === 0 ? -1 : knobs.quotaBytes}`,
+      // No simulated fault changes data: an alarm would be a mistake, and refuse every write from then on.
+      '--feature-gates=InitialCorruptCheck=true,CompactHashCheck=true',
+      '--corrupt-check-time=3s',
+      '--compact-hash-check-time=2s',
     ],
     {},
     () => '',

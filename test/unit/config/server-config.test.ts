@@ -44,6 +44,8 @@ describe('the configuration', () => {
       compactionBatchLimit: 1_000,
       compactionSleepMs: 10,
       watchProgressNotifyMs: 600_000,
+      corruptCheckMs: 0,
+      compactHashCheckMs: 60_000,
       warningApplyMs: 100,
       warningUnaryRequestMs: 300,
       grpcKeepalive: { minTimeMs: 5_000, intervalMs: 7_200_000, timeoutMs: 20_000 },

@@ -54,6 +54,21 @@ describe('JobRunner', () => {
     expect(changes).toBeGreaterThan(4);
   });
 
+  it('closes what is under way when it stops, and whatever comes later', async () => {
+    const clock = new ManualClock();
+    clock.costMs = 1;
+    const runner = new JobRunner(clock);
+    const jobs = [new CountingJob('under way', 1_000_000), new CountingJob('late', 10)] as const;
+    const first = runner.run(jobs[0]);
+    runner.stop();
+    await expect(first).rejects.toThrow('etcdserver: server stopped');
+    await expect(runner.run(jobs[1])).rejects.toThrow('etcdserver: server stopped');
+    expect(jobs.map(({ closed }) => closed)).toEqual([1, 1]);
+    clock.advance(10_000);
+    expect(jobs[0].left).toBeGreaterThan(0);
+    expect(jobs[1].left).toBe(10);
+  });
+
   it('rejects with what a job throws, and closes it once', async () => {
     const runner = new JobRunner(new ManualClock());
     const job = new CountingJob('bad', Infinity);
