@@ -4,6 +4,8 @@ export const PAGE_BYTES = 4096;
 export const PAGE_HEADER_BYTES = 16;
 /** Of a branch or a leaf element, in front of its key and value. */
 export const ELEMENT_BYTES = 16;
+/** Of a bucket's value: the page its tree begins at, and a sequence number. */
+export const BUCKET_HEADER_BYTES = 16;
 
 export const PAGE_BRANCH = 0x01;
 export const PAGE_LEAF = 0x02;
