@@ -90,6 +90,7 @@ const TABLE = {
   TimeoutDueToLeaderFail: [Code.Unavailable, 'request timed out, possibly due to previous leader failure'],
   TimeoutDueToConnectionLost: [Code.Unavailable, 'request timed out, possibly due to connection lost'],
   TimeoutWaitAppliedIndex: [Code.Unavailable, 'request timed out, waiting for the applied index took too long'],
+  TimeoutLeaderTransfer: [Code.Unknown, 'request timed out, leader transfer took too long'],
   Unhealthy: [Code.Unavailable, 'unhealthy cluster'],
   Corrupt: [Code.DataLoss, 'corrupt cluster'],
   NotSupportedForLearner: [Code.FailedPrecondition, 'rpc not supported for learner'],

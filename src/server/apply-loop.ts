@@ -147,7 +147,7 @@ export class ApplyLoop {
       return;
     }
     const id = entryId(decoded);
-    const command = proposals.commandOf(id) ?? commandOf(decoded);
+    const command = proposals.commandOf(id, entry.data) ?? commandOf(decoded);
     const startMs = clock.monotonicMs();
     const { response, error, raisesNoSpace } = this.#parts.apply(command, nowMs);
     this.#parts.applySeconds(command.kind, (clock.monotonicMs() - startMs) / 1000, error === undefined);

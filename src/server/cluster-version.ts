@@ -64,14 +64,14 @@ export class ClusterVersionKeeper {
     );
     let lowest = this.#serverVersion;
     for (const version of answers) {
-      if (version === undefined) return undefined;
+      if (version === undefined || minorOf(version) === 0) return undefined;
       if (minorOf(version) < minorOf(lowest)) lowest = version;
     }
     return `${lowest.split('.').slice(0, 2).join('.')}.0`;
   }
 }
 
-/** Major and minor version as one number; 0 for what is no version, so that nothing is built on it. */
+/** Major and minor version as one number; 0 for what is no version. */
 function minorOf(version: string): number {
   const [, major, minor] = /^(\d{1,4})\.(\d{1,4})\./.exec(version) ?? [];
   return Number(major ?? 0) * 10_000 + Number(minor ?? 0);

@@ -2,6 +2,7 @@
 import type { Alarms } from '../apply/alarms.ts';
 import type { AnyResponse, Responses } from '../apply/applier.ts';
 import { encodeEmbedded, type Command, type EmbeddedKind } from '../apply/command.ts';
+import { EMPTY } from '../base/bytes.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import { encodeInternalRaftRequest, type InternalRaftRequestInit } from '../gen/raft-internal.ts';
 import type { ConfChange } from '../gen/raftpb.ts';
@@ -21,8 +22,9 @@ import type { RequestIds } from './request-ids.ts';
 
 /** Committed entries that may wait to be applied before new requests are refused. */
 const APPLY_BACKLOG_MAX = 5000;
-/** Proposals of this member under way; beyond, new ones are refused. */
+/** Proposals of this member under way, and their bytes; beyond, new ones are refused. */
 const PROPOSALS_MAX = 65_536;
+const PROPOSAL_BYTES_MAX = 512 * 1024 ** 2;
 
 export interface CoreLimits {
   /** An encoded log entry may not be larger (max-request-bytes). */
@@ -117,7 +119,7 @@ export class ServerCore {
   async proposeConfChange(change: Omit<ConfChange, 'id'>): Promise<void> {
     const { node, proposals, clock } = this.parts;
     const id = this.#admit();
-    const outcome = proposals.add(id, { kind: 'none' }, clock.monotonicMs());
+    const outcome = proposals.add(id, { kind: 'none' }, clock.monotonicMs(), EMPTY);
     node.proposeConfChange({ ...change, id });
     await outcome;
   }
@@ -168,7 +170,8 @@ export class ServerCore {
   #submit(id: bigint, data: Uint8Array, command: Command, ownTerm?: number): Promise<AnyResponse | undefined> {
     const { limits, node, proposals, clock } = this.parts;
     if (data.length > limits.requestBytesMax) throw etcdError('RequestTooLarge');
-    const outcome = proposals.add(id, command, clock.monotonicMs());
+    if (proposals.bytes + data.length > PROPOSAL_BYTES_MAX) throw etcdError('TooManyRequests');
+    const outcome = proposals.add(id, command, clock.monotonicMs(), data);
     node.propose(id, data, ownTerm);
     return outcome;
   }

@@ -4,14 +4,20 @@ import type { ServerCore } from './core.ts';
 
 const LOOK_MS = 10;
 
-/** Resolves when `target` leads. Rejects with NotLeader, BadLeaderTransferee or Timeout. */
+/**
+ * Resolves when `target` leads. Rejects with NotLeader, BadLeaderTransferee or Stopped, and with TimeoutLeaderTransfer once
+ * Raft has given up, after an election timeout.
+ */
 export async function moveLeader(core: ServerCore, target: bigint): Promise<void> {
   const { node, cluster, clock, limits } = core.parts;
   if (!node.isLeader) throw etcdError('NotLeader');
   if (cluster.member(target)?.isLearner !== false) throw etcdError('BadLeaderTransferee');
   const deadlineMs = clock.monotonicMs() + limits.electionMs;
   node.transferLeader(target);
-  while (node.leader !== target) await core.pause(LOOK_MS, deadlineMs);
+  while (node.leader !== target) {
+    if (clock.monotonicMs() >= deadlineMs) throw etcdError('TimeoutLeaderTransfer');
+    await core.pause(LOOK_MS, deadlineMs);
+  }
 }
 
 /** To the voter that has been heard from for longest. Whatever comes of it, this member may stop. */

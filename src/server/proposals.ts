@@ -8,6 +8,8 @@ import type { Command } from '../apply/command.ts';
 interface Waiting {
   /** Decoded when the request came in; applying uses it instead of decoding the entry again. */
   readonly command: Command;
+  /** What was proposed, encoded. */
+  readonly data: Uint8Array;
   readonly resolve: (response: AnyResponse | undefined) => void;
   readonly reject: (error: Error) => void;
 }
@@ -21,6 +23,7 @@ export class Proposals {
   readonly #waiting = new Map<bigint, Waiting>();
   /** In the order of their deadlines, because every proposal gets the same time. */
   readonly #deadlines = new Queue<Deadline>();
+  #bytes = 0;
   readonly #timeoutMs: number;
   readonly #timeoutError: (startMs: number) => EtcdError;
 
@@ -34,12 +37,23 @@ export class Proposals {
     return this.#waiting.size;
   }
 
+  /** How many deadlines are remembered: those of proposals under way, and of some that were settled. */
+  get deadlines(): number {
+    return this.#deadlines.size;
+  }
+
+  /** Of what was proposed. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** The promise settles when the entry with this id was applied, or the time is up. */
-  add(id: bigint, command: Command, nowMs: number): Promise<AnyResponse | undefined> {
+  add(id: bigint, command: Command, nowMs: number, data: Uint8Array): Promise<AnyResponse | undefined> {
     assert(!this.#waiting.has(id), 'proposal id used twice', { id });
     this.#deadlines.push({ id, startMs: nowMs });
+    this.#bytes += data.length;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { command, resolve, reject });
+      this.#waiting.set(id, { command, data, resolve, reject });
     });
   }
 
@@ -47,42 +61,54 @@ export class Proposals {
     return this.#waiting.has(id);
   }
 
-  /** The command behind an entry that this member proposed and still waits for. */
-  commandOf(id: bigint): Command | undefined {
-    return this.#waiting.get(id)?.command;
+  /**
+   * The command behind an entry that this member proposed, still waits for, and took into its own log. Told by the bytes
+   * themselves: after a restart with a clock that was set back, an entry of the run before can have the same id.
+   */
+  commandOf(id: bigint, data: Uint8Array): Command | undefined {
+    const waiting = this.#waiting.get(id);
+    return waiting?.data === data ? waiting.command : undefined;
   }
 
   settle(id: bigint, response: AnyResponse | undefined, error: EtcdError | undefined): void {
-    const waiting = this.#waiting.get(id);
-    if (waiting === undefined) return;
-    this.#waiting.delete(id);
-    if (error === undefined) waiting.resolve(response);
-    else waiting.reject(error);
+    const waiting = this.#take(id);
+    if (error === undefined) waiting?.resolve(response);
+    else waiting?.reject(error);
   }
 
   fail(id: bigint, error: Error): void {
-    const waiting = this.#waiting.get(id);
-    if (waiting === undefined) return;
-    this.#waiting.delete(id);
-    waiting.reject(error);
+    this.#take(id)?.reject(error);
   }
 
   failAll(error: Error): void {
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
     this.#deadlines.clear();
+    this.#bytes = 0;
   }
 
-  /** Gives up on proposals whose time is up; their entries may still be applied later. Returns how many. */
+  /**
+   * Gives up on proposals whose time is up; their entries may still be applied later. Returns how many. Also forgets the
+   * deadlines of those at the front that were settled: else there would be as many as come in until the first would be due.
+   */
   expire(nowMs: number): number {
     let expired = 0;
-    for (;;) {
-      const next = this.#deadlines.peek();
-      if (next === undefined || next.startMs + this.#timeoutMs > nowMs) return expired;
+    for (let next = this.#deadlines.peek(); next !== undefined; next = this.#deadlines.peek()) {
+      const isWaiting = this.#waiting.has(next.id);
+      if (isWaiting && next.startMs + this.#timeoutMs > nowMs) break;
       this.#deadlines.shift();
-      if (!this.#waiting.has(next.id)) continue;
+      if (!isWaiting) continue;
       expired++;
       this.fail(next.id, this.#timeoutError(next.startMs));
     }
+    return expired;
+  }
+
+  #take(id: bigint): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return undefined;
+    this.#waiting.delete(id);
+    this.#bytes -= waiting.data.length;
+    return waiting;
   }
 }

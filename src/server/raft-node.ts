@@ -7,6 +7,7 @@ import { EtcdError, etcdError, Code } from '../base/etcd-error.ts';
 import { MessageType, type ConfChange, type ConfState, type Message } from '../gen/raftpb.ts';
 import type { Clock } from '../ports/clock.ts';
 import { isSoleVoter } from '../raft/configuration.ts';
+import { payloadBytes } from '../raft/raft-log.ts';
 import type { Raft } from '../raft/raft.ts';
 import { NONE, type ProposalOutcome, type RaftStatus, type Ready, type SoftState } from '../raft/types.ts';
 import type { ApplyLoop } from './apply-loop.ts';
@@ -39,8 +40,9 @@ type Proposal =
   | { readonly id: bigint; readonly data: Uint8Array; readonly ownTerm: number | undefined }
   | { readonly id: bigint; readonly change: ConfChange };
 
-/** Messages with proposals of other members that wait for a new leader. */
+/** Messages with proposals of other members that wait for a new leader, and their bytes. */
 const HELD_MAX = 4096;
+const HELD_BYTES_MAX = 64 * 1024 ** 2;
 /** The proposal was dropped for a reason that passes: it is made again until its time is up. */
 const PASSING: ReadonlySet<ProposalOutcome> = new Set(['no-leader', 'transferring', 'conf-change-pending']);
 
@@ -52,6 +54,7 @@ export class RaftNode {
   #queued: Proposal[] = [];
   /** Proposals of other members that came in while leadership is handed over: Raft would drop them. */
   #held: Message[] = [];
+  #heldBytes = 0;
   #scheduled = false;
   #pumping = false;
   #stopped = false;
@@ -135,10 +138,18 @@ export class RaftNode {
   step(message: Message): void {
     if (this.#stopped || this.#applyLoop === undefined) return;
     const { raft } = this.#parts;
-    const isHeld = message.type === MessageType.MsgProp && raft.isTransferring && this.#held.length < HELD_MAX;
-    if (isHeld) this.#held.push(message);
+    if (message.type === MessageType.MsgProp && raft.isTransferring && this.#hasRoomToHold()) this.#hold(message);
     else raft.step(message);
     this.#schedule();
+  }
+
+  #hasRoomToHold(): boolean {
+    return this.#held.length < HELD_MAX && this.#heldBytes < HELD_BYTES_MAX;
+  }
+
+  #hold(message: Message): void {
+    this.#held.push(message);
+    this.#heldBytes += payloadBytes(message.entries);
   }
 
   reportUnreachable(id: bigint): void {
@@ -240,6 +251,7 @@ export class RaftNode {
     const { raft, proposals } = this.#parts;
     if (raft.leader === NONE || raft.isTransferring) return;
     for (const message of this.#held.splice(0)) raft.step(message);
+    this.#heldBytes = 0;
     if (this.#queued.length === 0) return;
     const queued = this.#queued;
     this.#queued = [];

@@ -5,6 +5,7 @@ import { EtcdError } from '../../../../src/base/etcd-error.ts';
 import { SeededRandom } from '../../../../src/base/random.ts';
 import { EntryType, decodeConfChange, type Entry, type Message } from '../../../../src/gen/raftpb.ts';
 import { Lessor } from '../../../../src/lease/lessor.ts';
+import type { Cluster } from '../../../../src/membership/cluster.ts';
 import { silentLogger } from '../../../../src/ports/logger.ts';
 import { Raft } from '../../../../src/raft/raft.ts';
 import { ApplyLoop } from '../../../../src/server/apply-loop.ts';
@@ -82,6 +83,8 @@ export class NodeRig {
   readonly leases: LeaseApi;
   /** What was applied, by kind. */
   readonly applied: Command[] = [];
+  /** What the transport says of the others. */
+  readonly activeSince = new Map<bigint, number>();
   outbox: Message[] = [];
 
   constructor(id: bigint, voters: readonly bigint[]) {
@@ -154,7 +157,8 @@ export class NodeRig {
       store: { currentRev: 1, keysOf: () => [] },
       lessor: this.lessor,
       alarms: { isActive: () => false },
-      cluster: { member: () => undefined },
+      cluster: clusterOf(voters),
+      transport: { activeSince: (other: bigint) => this.activeSince.get(other) },
       node: this.node,
       applyLoop: this.applyLoop,
       proposals: this.proposals,
@@ -195,6 +199,16 @@ export class NodeRig {
     this.node.applyConfChange(change);
     return { id: change.id, error: undefined };
   }
+}
+
+function clusterOf(voters: readonly bigint[]): Pick<Cluster, 'member' | 'members' | 'voters' | 'version'> {
+  const members = voters.map((id) => ({ id, name: `m${id}`, peerURLs: [], clientURLs: [], isLearner: false }));
+  return {
+    member: (id) => members.find((member) => member.id === id),
+    members: () => members,
+    voters: () => members,
+    version: undefined,
+  };
 }
 
 /** Members that exchange messages at once, except those that stand still or are cut off. */
