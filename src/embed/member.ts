@@ -82,6 +82,8 @@ export class Member {
   readonly clusterApi: ClusterApi;
   readonly leaseApi: LeaseApi;
   readonly snapshots: DatabaseSnapshots;
+  /** Driven by this member alone; others only look. */
+  readonly raft: Raft;
   readonly #parts: MemberParts;
   readonly #transport: PeerTransport;
   readonly #calls: PeerCalls;
@@ -90,7 +92,6 @@ export class Member {
   readonly #corruption: CorruptionChecker;
   readonly #snapshotDispatch: SnapshotDispatch;
   readonly #requestIds: RequestIds;
-  readonly #raft: Raft;
   readonly #node: RaftNode;
   readonly #applyLoop: ApplyLoop;
   readonly #logKeeper: LogKeeper;
@@ -130,7 +131,7 @@ export class Member {
     this.#transport = network.transport({ id: memberId, clusterId, peerURLs });
     this.#calls = network.calls(clusterId);
     this.#requestIds = new RequestIds(memberId, clock.wallMs());
-    this.#raft = newRaft(config, state, this.#random(), logger);
+    this.raft = newRaft(config, state, this.#random(), logger);
     this.#membership = this.#makeMembership();
     const timeouts = new ProposalTimeouts({
       memberId,
@@ -157,7 +158,7 @@ export class Member {
     this.#logKeeper = new LogKeeper(
       logKeeperOptions(config),
       {
-        raft: this.#raft,
+        raft: this.raft,
         log: state.log,
         logger,
         confState: () => this.#membership.confState,
@@ -278,7 +279,7 @@ export class Member {
     const { log, lessor } = this.state;
     const nodeLogger = logger.child('server/raft-node.ts');
     return new RaftNode({
-      raft: this.#raft,
+      raft: this.raft,
       log,
       clock,
       proposals: this.#proposals,
@@ -288,7 +289,7 @@ export class Member {
       send: (messages) => this.#transport.send(messages),
       sendSnapshot: (message) => this.#snapshotDispatch.send(message),
       onSoftState: ({ leader, role }) => {
-        nodeLogger.info('raft state changed', { role, leader: leader.toString(16), term: this.#raft.term });
+        nodeLogger.info('raft state changed', { role, leader: leader.toString(16), term: this.raft.term });
         if (role !== 'leader') lessor.demote();
       },
       onLogError: (error) => onFatal('failed to write the log', error),

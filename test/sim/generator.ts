@@ -15,6 +15,7 @@ const RANGES: readonly (readonly [string, string])[] = [
   ['f', 'g'],
 ];
 const SLOTS = 4;
+const LOCKS = ['x', 'y'];
 
 export function generate(seed: number): Plan {
   return new Generator(seed).plan();
@@ -39,6 +40,8 @@ class Generator {
     if (this.#chance(0.02)) this.#valueBytes = [100_000];
     const clients: ClientPlan[] = [];
     for (let count = 2 + this.#below(4); count > 0; count--) clients.push(this.#client(knobs));
+    if (this.#chance(0.4)) clients.push(this.#operator(knobs));
+    if (this.#chance(0.3)) for (let count = 2 + this.#below(2); count > 0; count--) clients.push(this.#locker(knobs));
     const faults: Fault[] = [];
     for (let count = this.#below(9); count > 0; count--) {
       const fault = this.#faultOf(knobs);
@@ -72,19 +75,63 @@ class Generator {
       progressMs: this.#pick([100, 700, 600_000]),
       backlogWeight: this.#pick([1, 1, 5000, 60_000]),
       lastRestart: this.#pick(['stop', 'kill', 'powerLoss'] as const),
+      strictReconfig: this.#chance(0.3),
     };
   }
 
+  /** Changes the members now and then. */
+  #operator({ horizonMs }: Knobs): ClientPlan {
+    const pauseMs = this.#pick([30, 300, 1000]);
+    return this.#clientOf(horizonMs, this.#pick([4, 12]), pauseMs, () => this.#memberAction());
+  }
+
+  /** Takes one lock after the other. */
+  #locker({ horizonMs }: Knobs): ClientPlan {
+    return this.#clientOf(horizonMs, 8, 50, () => ({
+      kind: 'lock',
+      name: this.#pick(LOCKS),
+      ttl: 1 + this.#below(3),
+      workMs: this.#pick([5, 100, 900, 2500]),
+      writes: 1 + this.#below(3),
+      keeps: this.#chance(0.5),
+    }));
+  }
+
+  #memberAction(): Action {
+    const which = this.#chance(0.3) ? 'leader' : this.#below(8);
+    switch (this.#below(10)) {
+      case 0:
+      case 1:
+        return { kind: 'addMember', learner: false };
+      case 2:
+      case 3:
+        return { kind: 'addMember', learner: true };
+      case 4:
+      case 5:
+        return { kind: 'promoteMember' };
+      case 6:
+        return { kind: 'removeMember', which };
+      case 7:
+        return { kind: 'removeMember', which, replace: true };
+      case 8:
+        return { kind: 'updateMember', which: this.#below(8) };
+      default:
+        return { kind: 'listMembers', linearizable: this.#chance(0.6) };
+    }
+  }
+
   #client({ horizonMs }: Knobs): ClientPlan {
+    return this.#clientOf(horizonMs, this.#pick([20, 60, 120]), this.#pick([2, 20, 150]), () => this.#action());
+  }
+
+  #clientOf(horizonMs: number, countMax: number, pauseMs: number, next: () => Action): ClientPlan {
     const operations: Operation[] = [];
-    const pauseMs = this.#pick([2, 20, 150]);
-    const countMax = this.#pick([20, 60, 120]);
     let atMs = 0;
     while (operations.length < countMax && atMs < horizonMs) {
       const afterMs = this.#chance(0.05) ? 1000 * this.#random.fraction() : 2 * pauseMs * this.#random.fraction();
       const rounded = Math.round(afterMs * 10) / 10;
       atMs += rounded;
-      operations.push({ afterMs: rounded, ...this.#action() });
+      operations.push({ afterMs: rounded, ...next() });
     }
     return { operations };
   }
@@ -188,9 +235,8 @@ class Generator {
   }
 
   #faultOf({ horizonMs, members }: Knobs): Fault {
-    if (members === 1) return this.#fault(horizonMs);
     const fault = this.#chance(0.35) ? this.#linkFault(horizonMs, members) : this.#fault(horizonMs);
-    return { ...fault, node: this.#chance(0.4) ? 'leader' : this.#below(members) };
+    return { ...fault, node: this.#chance(0.4) ? 'leader' : this.#below(members + 1) };
   }
 
   #linkFault(horizonMs: number, members: number): Fault {
@@ -202,7 +248,7 @@ class Generator {
       case 1:
         return { atMs, kind: 'slowLinks', forMs, delayMs: this.#pick([50, 400, 1500]) };
       default: {
-        const side = 1 + this.#below(2 ** members - 2);
+        const side = 1 + this.#below(2 ** (members + 1) - 2);
         return { atMs, kind: 'partition', side, forMs, oneWay: this.#chance(0.3) };
       }
     }

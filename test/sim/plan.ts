@@ -42,6 +42,8 @@ export interface Knobs {
   readonly backlogWeight: number;
   /** How the run ends: with a restart after this. */
   readonly lastRestart: 'stop' | 'kill' | 'powerLoss';
+  /** Changes of the members after which those that run could not decide are refused; by default they are not. */
+  readonly strictReconfig?: boolean;
 }
 
 export interface ClientPlan {
@@ -84,6 +86,16 @@ export type Action =
   | { readonly kind: 'status' }
   /** To the member of this number. */
   | { readonly kind: 'moveLeader'; readonly to: number }
+  /** Of a new machine, which starts once it belongs to the cluster. */
+  | { readonly kind: 'addMember'; readonly learner: boolean }
+  /** The first learner that there is. */
+  | { readonly kind: 'promoteMember' }
+  /** Of those that there are, the one of this number; with `replace`, a new one is added then. */
+  | { readonly kind: 'removeMember'; readonly which: number | 'leader'; readonly replace?: boolean }
+  /** Gives it another address. */
+  | { readonly kind: 'updateMember'; readonly which: number }
+  | { readonly kind: 'listMembers'; readonly linearizable: boolean }
+  | LockAction
   /** Compacts, defragments and clears the alarm, as an operator does when the space is used up. */
   | { readonly kind: 'disarm' };
 
@@ -123,6 +135,18 @@ export type TxnStep =
   | { readonly put: string; readonly slot?: number; readonly prevKv?: boolean }
   | { readonly delete: string; readonly end?: string; readonly prevKv?: boolean }
   | { readonly range: string; readonly end?: string };
+
+/** Takes a lock as etcd's client library does, with a lease of its own, works under it and gives it back. */
+export interface LockAction {
+  readonly kind: 'lock';
+  readonly name: string;
+  readonly ttl: number;
+  /** Between two writes under the lock. */
+  readonly workMs: number;
+  readonly writes: number;
+  /** Keeps the lease alive; else works on until it finds out that it has ended. */
+  readonly keeps: boolean;
+}
 
 export interface WatchAction {
   readonly kind: 'watch';

@@ -1,6 +1,7 @@
 /** What a process is held to at all times, and what it holds when it begins to serve. */
 import { rangeOf } from '../../../src/apply/range-of.ts';
 import type { ReferenceMember } from '../model/reference-member.ts';
+import { membershipText } from '../model/reference-cluster.ts';
 import { encodedText, versionText } from '../model/versions.ts';
 import type { Marks } from '../world/marks.ts';
 import type { SimProcess } from '../world/sim-node.ts';
@@ -69,7 +70,8 @@ export class Leaders {
 
 /** Everything that the process holds against what the log makes of it. */
 export function checkState(process: SimProcess, reference: ReferenceMember): void {
-  const { store, lessor, alarms, applyLoop } = (process.member as NonNullable<SimProcess['member']>).core.parts;
+  const member = process.member as NonNullable<SimProcess['member']>;
+  const { store, lessor, alarms, applyLoop, cluster } = member.core.parts;
   const index = applyLoop.appliedIndex;
   const same = (what: string, actual: unknown, expected: unknown): void => {
     require(String(actual) === String(expected), 'state', () => {
@@ -83,6 +85,13 @@ export function checkState(process: SimProcess, reference: ReferenceMember): voi
   same('the compact revision', store.compactRev, reference.compactRevAt(index));
   const held = store.range(rangeOf(ZERO_KEY, ZERO_KEY)).kvs.map(encodedText);
   const wanted = reference.store.range('\0', '\0', revision).map((version) => versionText(version));
+  const members = reference.cluster.membersAt(index);
+  same('the members', membershipText(cluster.members()), membershipText(members));
+  const { voters, learners } = member.raft.confState();
+  const ofKind = (isLearner: boolean): bigint[] =>
+    members.filter((one) => one.isLearner === isLearner).map(({ id }) => id);
+  same('the voters', voters.toSorted(ascending).join(), ofKind(false).join());
+  same('the learners', learners.toSorted(ascending).join(), ofKind(true).join());
   same('the keys', held.join(' '), wanted.join(' '));
   const leases = lessor.leases().toSorted(ascending);
   const ids = reference.leasesAt(index).map(({ id }) => id);

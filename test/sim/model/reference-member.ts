@@ -7,7 +7,7 @@ import { crc32c } from '../../../src/base/crc32c.ts';
 import { EtcdError, etcdError } from '../../../src/base/etcd-error.ts';
 import { commandOf, type Command } from '../../../src/apply/command.ts';
 import { decodeInternalRaftRequest, type InternalRaftRequest } from '../../../src/gen/raft-internal.ts';
-import { EntryType, type Entry } from '../../../src/gen/raftpb.ts';
+import { decodeConfChange, EntryType, type Entry } from '../../../src/gen/raftpb.ts';
 import {
   AlarmAction,
   AlarmType,
@@ -21,6 +21,7 @@ import {
 } from '../../../src/gen/rpc.ts';
 import { fromBinaryString } from '../../../src/base/bytes.ts';
 import { answerRange, deleteText, putText, rangeText, txnText } from './answers.ts';
+import { changeOf, type MembershipChange, ReferenceCluster } from './reference-cluster.ts';
 import { ReferenceStore } from './reference-store.ts';
 import { tagOf } from './tags.ts';
 import { versionText, type Version } from './versions.ts';
@@ -41,10 +42,13 @@ export interface Applied {
   /** The answer as text; undefined for commands that answer nothing. */
   readonly answer: string | undefined;
   readonly error: EtcdError | undefined;
+  /** Of the members, carried out. */
+  readonly change: MembershipChange | undefined;
 }
 
 export class ReferenceMember {
   readonly store = new ReferenceStore();
+  readonly cluster = new ReferenceCluster();
   /** Every lease there ever was. An id may come again after its lease is gone. */
   readonly leases = new Map<bigint, ReferenceLease[]>();
   readonly #ttlSecondsMin: number;
@@ -100,19 +104,22 @@ export class ReferenceMember {
     const request = decoded(entry);
     const command: Command = request === undefined ? { kind: 'none' } : commandOf(request);
     const tag = request === undefined ? undefined : taggedWith(request);
-    const { answer, error } = this.#attempt(command, index);
+    const { answer, error, change } = this.#attempt(entry, command, index);
     this.#entries.push(identityOf(entry));
     this.#revisions.push(this.store.revision);
     this.#compactRevs.push(this.store.compactRev);
-    return { index, command, tag, answer, error };
+    return { index, command, tag, answer, error, change };
   }
 
-  #attempt(command: Command, index: number): { answer?: string; error?: EtcdError } {
+  #attempt(entry: Entry, command: Command, index: number): Pick<Applied, 'answer' | 'error' | 'change'> {
+    const nothing = { answer: undefined, error: undefined, change: undefined };
     try {
-      const answer = this.#run(command, index);
-      return answer === undefined ? {} : { answer };
+      if (entry.type !== EntryType.EntryNormal) {
+        return { ...nothing, change: this.cluster.change(decodeConfChange(entry.data), index) };
+      }
+      return { ...nothing, answer: this.#run(command, index) };
     } catch (error) {
-      if (error instanceof EtcdError) return { error };
+      if (error instanceof EtcdError) return { ...nothing, error };
       throw error;
     } finally {
       this.store.commit();
@@ -145,6 +152,11 @@ export class ReferenceMember {
       case 'alarm':
         this.#alarm(command.request);
         return undefined;
+      case 'memberAttrSet': {
+        const { memberID, memberAttributes } = command.request;
+        this.cluster.publish(memberID, memberAttributes?.name ?? '', memberAttributes?.clientUrls ?? [], index);
+        return undefined;
+      }
       default:
         return undefined;
     }
@@ -265,8 +277,16 @@ export function describeEntry(entry: Entry): string {
   const request = decoded(entry);
   const command: Command = request === undefined ? { kind: 'none' } : commandOf(request);
   const tag = request === undefined ? undefined : taggedWith(request);
+  if (entry.type !== EntryType.EntryNormal)
+    return `entry ${entry.index} of term ${entry.term}: ${confChangeText(entry)}`;
   const start = toHex(entry.data.subarray(0, 16));
   return `entry ${entry.index} of term ${entry.term}: ${command.kind}${tag === undefined ? '' : ` #${tag}`} ${start}`;
+}
+
+function confChangeText(entry: Entry): string {
+  const conf = decodeConfChange(entry.data);
+  const { kind, isLearner, peerURLs } = changeOf(conf);
+  return `${kind} member ${conf.nodeId.toString(16)} ${isLearner ? 'as learner ' : ''}${peerURLs.join('+')}`;
 }
 
 export type { Version };

@@ -36,13 +36,16 @@ const BUSY_ERRORS: ReadonlySet<string> = new Set([
   etcdError('NoLeader').message,
   etcdError('LeaderChanged').message,
 ]);
+const LEARNER = etcdError('NotSupportedForLearner').message;
+/** A leader that was removed takes no proposals any more. */
+const DROPPED = 'raft proposal dropped';
 const NO_SPACE = etcdError('NoSpace').message;
 
 export class Caller {
   readonly world: SimWorld;
   readonly name: string;
   /** The member that it talks to as long as that one serves. */
-  readonly #home: SimNode;
+  #home: SimNode;
 
   constructor(world: SimWorld, number: number) {
     this.world = world;
@@ -53,7 +56,19 @@ export class Caller {
   /** The member to talk to. */
   get node(): SimNode {
     if (this.#home.serving !== undefined) return this.#home;
-    return this.world.nodes.find(({ serving }) => serving !== undefined) ?? this.#home;
+    const others = this.world.nodes.filter(({ serving }) => serving !== undefined);
+    return others.find(({ serving }) => serving?.isLearner === false) ?? others[0] ?? this.#home;
+  }
+
+  /** From here on it talks to another member. */
+  moveOn(): void {
+    const { nodes, marks } = this.world;
+    const at = nodes.indexOf(this.#home);
+    const others = [...nodes.slice(at + 1), ...nodes.slice(0, at)];
+    const next = others.find(({ serving }) => serving !== undefined);
+    if (next === undefined) return;
+    this.#home = next;
+    marks.hit('clientMoved');
   }
 
   /** Whether members may be at different places in the log. */
@@ -122,6 +137,7 @@ export class Caller {
       answered: () => {
         window.answeredIndex = reference.index;
         if (node.serving?.member?.core.parts.node.isLeader === false) world.marks.hit('servedByFollower');
+        if (node.serving?.isLearner === true) world.marks.hit('servedByLearner');
       },
     });
     if (outcome.kind === 'unknown') window.answeredIndex = reference.index;
@@ -132,6 +148,12 @@ export class Caller {
   isTemporary(error: EtcdError): boolean {
     const { message } = error;
     if (message.startsWith(etcdError('Timeout').message)) this.world.marks.hit('timeout');
+    if (message === LEARNER) {
+      this.world.marks.hit('learnerRefuses');
+      this.moveOn();
+      return true;
+    }
+    if (message === DROPPED && this.world.roster.changes('remove').length > 0) return true;
     if (OPEN_ERRORS.has(message) || BUSY_ERRORS.has(message)) return true;
     if (message !== NO_SPACE || this.world.plan.knobs.quotaBytes === 0) return false;
     this.world.marks.hit('noSpace');
@@ -156,6 +178,7 @@ export class Caller {
       }
       case 'error': {
         const { message } = outcome.error;
+        if (message === DROPPED) log.refused(tag);
         if (this.isTemporary(outcome.error)) return;
         const expected = applied?.error?.message ?? applied?.answer ?? 'not applied';
         require(message === expected, 'wrong answer', () => `#${tag} got "${message}", should be "${expected}"`);

@@ -11,6 +11,7 @@ import {
   encodeLeaseKeepAliveRequest,
   encodeLeaseRevokeRequest,
   encodeLeaseTimeToLiveRequest,
+  type LeaseGrantResponse,
   type LeaseKeepAliveResponse,
 } from '../../../src/gen/rpc.ts';
 import { LeaseService } from '../../../src/gen/services.ts';
@@ -38,7 +39,7 @@ export class LeaseClient {
   }
 
   /** `id` 0n: the server picks one. */
-  async grant(slot: number, ttl: number, id: bigint): Promise<void> {
+  async grant(slot: number, ttl: number, id: bigint): Promise<LeaseGrantResponse | undefined> {
     const { world, name } = this.#caller;
     world.leases.grantAsked(id, ttl);
     if (id !== 0n) this.#slots.set(slot, id);
@@ -50,11 +51,13 @@ export class LeaseClient {
       this.#slots.set(slot, response.ID);
       const lease = this.#during(response.ID, window).find(({ from }) => from > window.invokedIndex);
       require(lease?.ttlSeconds === response.TTL, 'wrong answer', () => `lease ${response.ID} granted, not in the log`);
+      return response;
     }
-    if (outcome.kind !== 'error' || this.#caller.isTemporary(outcome.error)) return;
+    if (outcome.kind !== 'error' || this.#caller.isTemporary(outcome.error)) return undefined;
     const { message } = outcome.error;
     const isRight = message === EXISTS && this.#during(id, window).length > 0;
     require(isRight, 'wrong answer', () => `grant of lease ${id} got "${message}"`);
+    return undefined;
   }
 
   async revoke(slot: number): Promise<void> {
@@ -75,17 +78,18 @@ export class LeaseClient {
     });
   }
 
-  /** Over a stream of its own. */
-  async keepAlive(slot: number): Promise<void> {
+  /** Over a stream of its own. Returns for how many seconds; 0: it is gone; undefined: nobody knows. */
+  async keepAlive(slot: number): Promise<number | undefined> {
     const { world, name } = this.#caller;
     const id = this.#slots.get(slot) ?? 77n;
     const { reference } = world.log;
     const window = this.#caller.window();
     const answer = await this.#askToKeep(id);
-    if (answer === undefined) return;
+    if (answer === undefined) return undefined;
     world.observe(answer.header);
     world.line(`${name} keeps lease ${id} alive: ${answer.TTL}`);
     this.#judgeKept(id, answer, { ...window, answeredIndex: reference.index });
+    return answer.TTL;
   }
 
   async timeToLive(slot: number): Promise<void> {
@@ -152,7 +156,10 @@ export class LeaseClient {
           resolve(decodeLeaseKeepAliveResponse(bytes));
           stream?.cancel();
         },
-        ended: () => resolve(undefined),
+        ended: (error) => {
+          if (error !== undefined) this.#caller.isTemporary(error);
+          resolve(undefined);
+        },
         broken: () => resolve(undefined),
       });
       if (stream === undefined) return resolve(undefined);

@@ -1,9 +1,11 @@
 /** A client: carries out its part of the plan, one operation after the other. */
-import type { ClientPlan, Operation } from '../plan.ts';
+import type { Action, ClientPlan, Operation } from '../plan.ts';
 import type { SimWorld } from '../world/sim-world.ts';
 import { Caller } from './caller.ts';
 import { KvClient, type Registers } from './kv-client.ts';
 import { LeaseClient, type Slots } from './lease-client.ts';
+import { LockClient } from './lock-client.ts';
+import { MemberClient } from './member-client.ts';
 import { UpkeepClient } from './upkeep-client.ts';
 import { WatchClient } from './watch-client.ts';
 
@@ -13,6 +15,12 @@ const AWAY_MS = 40;
 const TAGS_PER_CLIENT = 100_000;
 /** Ids that clients pick for leases: far from those that servers pick. */
 const LEASE_IDS_FROM = 1_000_000n;
+
+type WatchKind = Extract<Action, { kind: 'watch' | 'cancelWatch' | 'askProgress' | 'hangUp' }>;
+type MemberAction = Extract<
+  Action,
+  { kind: 'addMember' | 'promoteMember' | 'removeMember' | 'updateMember' | 'listMembers' }
+>;
 
 /** What all clients of a run share. */
 export interface Shared {
@@ -25,6 +33,8 @@ export class SimClient {
   readonly kv: KvClient;
   readonly leases: LeaseClient;
   readonly upkeep: UpkeepClient;
+  readonly members: MemberClient;
+  readonly locks: LockClient;
   readonly #world: SimWorld;
   readonly #plan: ClientPlan;
   readonly #caller: Caller;
@@ -36,15 +46,13 @@ export class SimClient {
     this.#tag = number * TAGS_PER_CLIENT;
     this.#caller = new Caller(world, number);
     const caller = this.#caller;
-    this.kv = new KvClient(
-      caller,
-      () => ++this.#tag,
-      (slot) => shared.slots.get(slot) ?? 0n,
-      shared.registers,
-    );
+    const nextTag = (): number => ++this.#tag;
+    this.kv = new KvClient(caller, nextTag, (slot) => shared.slots.get(slot) ?? 0n, shared.registers);
     this.leases = new LeaseClient(caller, shared.slots);
     this.watches = new WatchClient(caller);
     this.upkeep = new UpkeepClient(caller);
+    this.members = new MemberClient(caller);
+    this.locks = new LockClient(caller, this.kv, nextTag, () => this.#newLeaseId());
   }
 
   async run(): Promise<void> {
@@ -62,7 +70,8 @@ export class SimClient {
   async perform(operation: Operation): Promise<void> {
     switch (operation.kind) {
       case 'put':
-        return this.kv.put(operation);
+        await this.kv.put(operation);
+        return;
       case 'delete':
         return this.kv.delete(operation);
       case 'txn':
@@ -77,15 +86,19 @@ export class SimClient {
         await this.kv.range(operation);
         return;
       case 'grant':
-        return this.leases.grant(operation.slot, operation.ttl, operation.anyId === true ? 0n : this.#newLeaseId());
+        await this.leases.grant(operation.slot, operation.ttl, operation.anyId === true ? 0n : this.#newLeaseId());
+        return;
       case 'keepAlive':
-        return this.leases.keepAlive(operation.slot);
+        await this.leases.keepAlive(operation.slot);
+        return;
       case 'revoke':
         return this.leases.revoke(operation.slot);
       case 'timeToLive':
         return this.leases.timeToLive(operation.slot);
       case 'leases':
         return this.leases.leases();
+      case 'lock':
+        return this.locks.lock(operation);
       case 'hash':
         return this.upkeep.hash(operation.back);
       case 'defragment':
@@ -98,12 +111,34 @@ export class SimClient {
         return this.upkeep.snapshot(operation.giveUpMs);
       case 'disarm':
         return this.#disarm();
-      default:
+      case 'watch':
+      case 'cancelWatch':
+      case 'askProgress':
+      case 'hangUp':
         this.#watch(operation);
+        return;
+      default:
+        return this.#operate(operation);
     }
   }
 
-  #watch(operation: Extract<Operation, { kind: 'watch' | 'cancelWatch' | 'askProgress' | 'hangUp' }>): void {
+  #operate(operation: MemberAction): Promise<void> {
+    const { members } = this;
+    switch (operation.kind) {
+      case 'addMember':
+        return members.add(operation.learner);
+      case 'promoteMember':
+        return members.promote();
+      case 'removeMember':
+        return members.remove(operation);
+      case 'updateMember':
+        return members.update(operation.which);
+      case 'listMembers':
+        return members.list(operation.linearizable);
+    }
+  }
+
+  #watch(operation: WatchKind): void {
     if (operation.kind === 'watch') this.watches.watch(operation);
     else if (operation.kind === 'cancelWatch') this.watches.cancel(operation.watch);
     else if (operation.kind === 'hangUp') this.watches.hangUp();

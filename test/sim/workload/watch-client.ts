@@ -74,6 +74,7 @@ export class WatchClient {
   hangUp(): void {
     if (this.#stream === undefined) return;
     this.#stream.cancel();
+    this.#caller.moveOn();
     this.#retry(this.#connection);
   }
 
@@ -197,6 +198,7 @@ export class WatchClient {
   }
 
   #ended(error: EtcdError | undefined): void {
+    if (error !== undefined && this.#caller.isTemporary(error)) return this.#retry(this.#connection);
     throw new Violation('watch', `${this.#caller.name}: the server ended the stream: ${error?.message ?? 'OK'}`);
   }
 }

@@ -49,6 +49,8 @@ export const MARKS = [
   'snapshotTaken',
   'hashChecked',
   'noSpace',
+  'lockTaken',
+  'fencedOff',
   'timeout',
 ] as const;
 
@@ -69,6 +71,17 @@ export const CLUSTER_MARKS = [
   'snapshotSent',
   'snapshotTakenOver',
   'servedByFollower',
+  'memberAdded',
+  'memberPromoted',
+  'memberUpdated',
+  'memberRemoved',
+  'leaderRemoved',
+  'changeRefused',
+  'removedLeft',
+  'joinRepeated',
+  'learnerRefuses',
+  'servedByLearner',
+  'clientMoved',
 ] as const;
 
 export type Mark = (typeof MARKS)[number] | (typeof CLUSTER_MARKS)[number];

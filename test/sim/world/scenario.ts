@@ -16,6 +16,8 @@ const SETTLES_WITHIN_MS = 12_000;
 /** As long as anything on a disk takes at the worst. */
 const FAILS_WITHIN_MS = 5000;
 const WATCHES_LEVEL_WITHIN_MS = 5000;
+/** A removed member that can reach one that knows it is gone by then, as it is told, and after it has waited a little. */
+const LEFT_WITHIN_MS = 15_000;
 /** A lease whose time is over is gone by then: the search for such every 500 ms, one failed try, which is repeated after 7 s. */
 const LEASE_GONE_WITHIN_MS = 9000;
 const POLL_MS = 50;
@@ -54,6 +56,7 @@ export class Scenario {
       await world.sleep(FAILS_WITHIN_MS, 'last failures');
     await this.#serves();
     await Promise.race([done, this.#until(() => running === 0, SETTLES_WITHIN_MS, 'requests hang')]);
+    await this.#left();
     await this.#progress();
     await this.#leasesEnd();
     await this.#watchesLevel();
@@ -75,9 +78,24 @@ export class Scenario {
     }
   }
 
+  /** Those that the cluster consists of now. */
+  get #members(): SimNode[] {
+    const { nodes, roster } = this.#world;
+    return nodes.filter(({ name }) => roster.isMember(name));
+  }
+
   #serves(): Promise<void> {
-    const all = (): boolean => this.#world.nodes.every(({ serving }) => serving !== undefined);
+    const all = (): boolean => this.#members.every(({ serving }) => serving !== undefined);
     return this.#until(all, this.#withinMs, 'does not serve');
+  }
+
+  /** Whoever was removed has found out and ended; those that know nobody any more are switched off. */
+  async #left(): Promise<void> {
+    const { nodes, roster } = this.#world;
+    const removed = nodes.filter(({ name }) => roster.isRemoved(name));
+    for (const node of removed) if (node.process?.peers.knowsMembers === false) node.retire();
+    const gone = (): boolean => removed.every(({ process }) => process === undefined);
+    await this.#until(gone, LEFT_WITHIN_MS, 'removed member stays');
   }
 
   /** A write, and a read that sees it, in time. */
@@ -85,8 +103,10 @@ export class Scenario {
     let done = false;
     const work = async (): Promise<void> => {
       const { kv } = this.#auditor;
-      await kv.put({ kind: 'put', key: 'probe' });
-      await kv.range({ kind: 'range', key: 'probe' });
+      const { quotaBytes } = this.#world.plan.knobs;
+      while (!(await kv.put({ kind: 'put', key: 'probe' })) && quotaBytes === 0)
+        await this.#world.sleep(POLL_MS, 'wait');
+      while ((await kv.range({ kind: 'range', key: 'probe' })) === undefined) await this.#world.sleep(POLL_MS, 'wait');
       done = true;
     };
     await Promise.all([work(), this.#until(() => done, this.#withinMs, 'no progress')]);
@@ -109,9 +129,9 @@ export class Scenario {
 
   /** Every member has applied all that any has. */
   #level(): Promise<void> {
-    const { nodes, log } = this.#world;
+    const { log } = this.#world;
     const applied = (node: SimNode): number => node.serving?.member?.core.parts.applyLoop.appliedIndex ?? 0;
-    const all = (): boolean => nodes.every((node) => applied(node) === log.reference.index);
+    const all = (): boolean => this.#members.every((node) => applied(node) === log.reference.index);
     return this.#until(all, this.#withinMs, 'members stay behind');
   }
 
@@ -141,7 +161,7 @@ export class Scenario {
     await leases.leases();
     await this.#level();
     await this.#idle();
-    for (const { name, serving } of this.#world.nodes) {
+    for (const { name, serving } of this.#members) {
       require(serving !== undefined, 'does not serve', () => `${name} died without a fault`);
       checkState(serving, this.#world.log.reference);
     }
@@ -150,12 +170,13 @@ export class Scenario {
   async #restart(): Promise<void> {
     const world = this.#world;
     const { lastRestart } = world.plan.knobs;
-    const before = world.nodes.map(({ process }) => process);
-    for (const node of world.nodes) {
+    const members = this.#members;
+    const before = members.map(({ process }) => process);
+    for (const node of members) {
       if (lastRestart === 'stop') node.stop(LAST_DOWN_MS);
       else node.crash(lastRestart === 'powerLoss', LAST_DOWN_MS);
     }
-    const ended = (): boolean => world.nodes.every(({ process }, at) => process !== before[at]);
+    const ended = (): boolean => members.every(({ process }, at) => process !== before[at]);
     await this.#until(ended, this.#withinMs, 'does not end');
   }
 

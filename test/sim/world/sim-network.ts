@@ -2,7 +2,7 @@
  * What goes between machines. So far between clients and members only: every message takes its time, those of one stream
  * stay in order, and a connection breaks when the process at its end dies.
  */
-import { EtcdError } from '../../../src/base/etcd-error.ts';
+import { EtcdError, etcdError } from '../../../src/base/etcd-error.ts';
 import type { Random } from '../../../src/base/random.ts';
 import { DEFAULT_WATCH_HUB_OPTIONS } from '../../../src/watch/watch-hub.ts';
 import { SimContext, SimStream } from './calls.ts';
@@ -129,6 +129,7 @@ export class SimNetwork {
     };
     const method = process.services.find(path);
     if (method?.kind !== 'unary') throw new Error(`${path} is not a unary method`);
+    if (process.isLearner && !method.isServedByLearner(request)) return failed(etcdError('NotSupportedForLearner'));
     process.busy(1);
     const answered = (reply: Reply): void => settle({ kind: 'reply', bytes: whole(reply) });
     try {
@@ -198,7 +199,9 @@ class Connection implements ClientStream {
     const method = process.services.find(path);
     if (method === undefined || method.kind === 'unary') throw new Error(`${path} is not a stream`);
     this.#toServer(() => {
-      if (method.kind === 'bidi_stream') void method.handler(this.#server);
+      const isRefused = process.isLearner && !method.isServedByLearner(request);
+      if (isRefused) this.#server.fail(etcdError('NotSupportedForLearner'));
+      else if (method.kind === 'bidi_stream') void method.handler(this.#server);
       else this.#serve(method.handler(this.#server, request));
     });
   }

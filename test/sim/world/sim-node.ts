@@ -1,19 +1,18 @@
 /** A machine, and the member that runs on it: the real one, over a simulated disk, database and clock. */
 import type { ServerConfig } from '../../../src/config/server-config.ts';
 import { Member, type MemberParts } from '../../../src/embed/member.ts';
-import { appliedRows, type Platform, STORAGE_SCHEMA_VERSION } from '../../../src/embed/member-state.ts';
+import { type Platform, STORAGE_SCHEMA_VERSION } from '../../../src/embed/member-state.ts';
 import { createEtcdMetrics } from '../../../src/observability/etcd-metrics.ts';
 import type { RootLogger } from '../../../src/observability/logger.ts';
 import { MetricRegistry } from '../../../src/observability/metric-registry.ts';
 import { ServiceRegistry } from '../../../src/rpc/service-registry.ts';
+import { registerCluster } from '../../../src/rpc/services/cluster-service.ts';
 import { registerKv } from '../../../src/rpc/services/kv-service.ts';
 import { registerLease } from '../../../src/rpc/services/lease-service.ts';
 import { registerMaintenance } from '../../../src/rpc/services/maintenance-service.ts';
 import { registerWatch } from '../../../src/rpc/services/watch-service.ts';
 import { KvApi } from '../../../src/server/kv-api.ts';
-import { LeaseApi } from '../../../src/server/lease-api.ts';
 import { MaintenanceApi } from '../../../src/server/maintenance-api.ts';
-import { DatabaseSnapshots } from '../../../src/storage/bbolt/database-snapshots.ts';
 import { AssertionError } from '../../../src/base/assert.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import type { Entry } from '../../../src/gen/raftpb.ts';
@@ -42,6 +41,9 @@ const ANSWER_MS = 50;
 
 export interface NodeHost extends PeersHost {
   readonly trace: Trace;
+  /** Its state is read from the disk, and nothing has happened yet. */
+  opened(process: SimProcess): void;
+  closed(process: SimProcess): void;
   /** Just before the process applies it. */
   entry(process: SimProcess, entry: Entry): void;
   /** Serves clients from now on. */
@@ -57,7 +59,7 @@ export class SimNode {
   readonly #host: NodeHost;
   readonly #knobs: Knobs;
   readonly #random: SeededRandom;
-  readonly #config: ServerConfig;
+  #config: ServerConfig | undefined;
   #process: SimProcess | undefined;
   /** Processes so far. */
   #starts = 0;
@@ -65,12 +67,11 @@ export class SimNode {
   /** Whether it has ever served. */
   #hasServed = false;
 
-  constructor(host: NodeHost, name: string, seed: number, knobs: Knobs, config: ServerConfig) {
+  constructor(host: NodeHost, name: string, seed: number, knobs: Knobs) {
     const { scheduler, marks } = host;
     this.#host = host;
     this.name = name;
     this.#knobs = knobs;
-    this.#config = config;
     this.#random = new SeededRandom(seed);
     const diskRandom = new SeededRandom(seed + 1);
     const { lookCostMs, syncMs, commitMs, visibleAtOnce } = knobs;
@@ -95,7 +96,11 @@ export class SimNode {
     if (this.#process !== undefined) return;
     this.#cancelStart?.();
     this.#cancelStart = undefined;
-    const { scheduler, trace } = this.#host;
+    const { scheduler, trace, roster } = this.#host;
+    const isNew = !this.#hasServed && !roster.isFounder(this.name);
+    if (isNew && roster.isRemoved(this.name)) return;
+    // The flags about the cluster count until there is a log.
+    if (isNew || this.#config === undefined) this.#config = roster.configOf(this.name);
     this.#starts++;
     this.machine.reset();
     trace.line(scheduler.nowMs, `${this.name} starts for the ${this.#starts}. time`);
@@ -138,6 +143,16 @@ export class SimNode {
     this.#startAfter(downMs);
   }
 
+  /** Its process has ended for good: it does not belong to the cluster any more. */
+  retire(): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    this.#process = undefined;
+    process.die();
+    this.disk.files.kill();
+    this.database.crash(false);
+  }
+
   /** Ends the process as a signal does. */
   stop(downMs: number): void {
     const process = this.serving;
@@ -156,7 +171,8 @@ export class SimNode {
     if (this.disk.files.powerLost) {
       this.#host.marks.hit('powerLossInWrite');
       this.crash(true, this.powerLossDownMs);
-    } else if (process.hasExited) this.crash(false, SUPERVISOR_MS);
+    } else if (process.hasLeft) this.retire();
+    else if (process.hasExited) this.crash(false, SUPERVISOR_MS);
   }
 
   /** How long the machine is off after a power loss in the middle of a write. */
@@ -177,6 +193,7 @@ export class SimProcess {
   #member: Member | undefined;
   #dead = false;
   #exited = false;
+  #left = false;
   #callsUnderWay = 0;
   readonly peers: SimPeers;
   readonly #clock: SimClock;
@@ -204,6 +221,17 @@ export class SimProcess {
     return this.#exited;
   }
 
+  /** It gave up because it was removed from the cluster. */
+  get hasLeft(): boolean {
+    return this.#left;
+  }
+
+  /** A learner answers little. */
+  get isLearner(): boolean {
+    const member = this.#member;
+    return member?.state.cluster.member(member.state.memberId)?.isLearner === true;
+  }
+
   /** Once opened. */
   get member(): Member | undefined {
     return this.#member;
@@ -218,7 +246,8 @@ export class SimProcess {
       const { finishedCompactRev, compactRev } = member.state.store;
       if (finishedCompactRev < compactRev) this.#host.marks.hit('compactionResumed');
       this.#host.mutation?.member?.(member);
-      this.#register(member, platform);
+      this.#host.opened(this);
+      this.#register(member);
       await member.start();
       if (!this.alive) return false;
       this.isServing = true;
@@ -240,6 +269,7 @@ export class SimProcess {
 
   die(): void {
     this.#dead = true;
+    this.#host.closed(this);
     for (const callback of this.#onDeath) callback();
     this.#onDeath.clear();
   }
@@ -298,9 +328,26 @@ export class SimProcess {
     trace.line(scheduler.nowMs, `${this.name} ends itself: ${what}: ${text}`);
     this.#exited = true;
     this.isServing = false;
-    if (this.hadFault) return;
+    if (this.hadFault || this.#mayFailToJoin(text)) return;
     const details = error instanceof Error ? error.stack : text;
     this.fail(new Violation('fatal', `${this.name} ended itself without reason: ${what}: ${details}`));
+  }
+
+  /** Whoever joins needs others that answer, and flags that fit what they say: its operator tries again. */
+  #mayFailToJoin(error: string): boolean {
+    if (this.#member !== undefined || this.#host.roster.isFounder(this.node.name)) return false;
+    this.#host.marks.hit('joinRepeated');
+    return /^cannot fetch cluster info|^error validating peerURLs/.test(error);
+  }
+
+  #leave(): void {
+    if (!this.alive) return;
+    const { scheduler, trace, roster, marks } = this.#host;
+    trace.line(scheduler.nowMs, `${this.name} ends: it was removed from the cluster`);
+    this.#left = this.#exited = true;
+    this.isServing = false;
+    marks.hit('removedLeft');
+    if (!roster.isRemoved(this.node.name)) this.fail(new Violation('left', `${this.name} left, and was not removed`));
   }
 
   /** The process replaces itself once it has answered. */
@@ -316,12 +363,13 @@ export class SimProcess {
   }
 
   #memberParts(config: ServerConfig, platform: Platform): MemberParts {
-    const { mutation, nodes } = this.#host;
+    const { mutation } = this.#host;
     return {
       config,
       platform,
-      network: nodes.length > 1 ? this.peers : undefined,
+      network: this.peers,
       onSnapshotStored: () => this.#startAgain(),
+      onRemoved: () => this.#leave(),
       clock: mutation?.clock?.(this.#clock) ?? this.#clock,
       logger: this.#logger(),
       metrics: METRICS,
@@ -332,21 +380,14 @@ export class SimProcess {
     };
   }
 
-  #register(member: Member, { files }: Platform): void {
-    const { core, state, hub, flusher, jobs, compactor } = member;
+  #register(member: Member): void {
+    const { core, hub, flusher, compactor } = member;
     registerKv(this.services, core, new KvApi(core, compactor));
     registerWatch(this.services, hub);
-    registerLease(this.services, core, new LeaseApi(core));
-    const snapshots = new DatabaseSnapshots({
-      files,
-      dir: state.databaseDir,
-      buffer: state.buffer,
-      jobs,
-      meta: () => appliedRows(member.appliedState()),
-      version: STORAGE_SCHEMA_VERSION,
-    });
+    registerLease(this.services, core, member.leaseApi);
+    registerCluster(this.services, member.clusterApi);
     const maintenance = new MaintenanceApi(core, flusher, '3.6.0', STORAGE_SCHEMA_VERSION);
-    registerMaintenance(this.services, core, maintenance, snapshots);
+    registerMaintenance(this.services, core, maintenance, member.snapshots);
   }
 
   #logger(): RootLogger {

@@ -2,6 +2,7 @@
  * The ports that members talk to each other through, over simulated links. Messages go as bytes, so that members share
  * nothing; a message reaches whoever runs at the other end when it arrives, a process that was started since included.
  */
+import { EtcdError } from '../../../src/base/etcd-error.ts';
 import type { Random } from '../../../src/base/random.ts';
 import { decodeMessage, encodeMessage, MessageType, type Message } from '../../../src/gen/raftpb.ts';
 import {
@@ -16,6 +17,7 @@ import {
 import type { Mutation } from '../mutations.ts';
 import type { Links } from './links.ts';
 import type { Marks } from './marks.ts';
+import type { Roster } from './roster.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimNode, SimProcess } from './sim-node.ts';
 
@@ -25,6 +27,8 @@ const CALL_PATIENCE_MS = 1000;
 const NOTICE_MS = 20;
 /** One loss in so many is noticed by the sender. */
 const NOTICE_EVERY = 3;
+/** Between two attempts of a removed member to reach the others. */
+const DIAL_MS = 1000;
 /** What may come twice does no harm in Raft; a proposal would be made twice, which the transport rules out. */
 const ONCE: ReadonlySet<number> = new Set([MessageType.MsgProp, MessageType.MsgSnap]);
 
@@ -33,7 +37,10 @@ export interface PeersHost {
   readonly marks: Marks;
   readonly links: Links;
   readonly nodes: readonly SimNode[];
+  readonly roster: Roster;
   readonly mutation: Mutation | undefined;
+  /** A message leaves the process. */
+  sent(process: SimProcess, message: Message): void;
 }
 
 /** One process's way to the others. */
@@ -43,6 +50,9 @@ export class SimPeers implements PeerNetwork, PeerTransport {
   readonly #random: Random;
   readonly #monotonicOf: (nowMs: number) => number;
   readonly #peers = new Map<bigint, SimNode>();
+  /** Members that this one has not heard of yet: it answers them, no more. */
+  readonly #remotes = new Map<bigint, SimNode>();
+  #dials = false;
   #handler: PeerHandler | undefined;
   #startedMs = 0;
   /** To whom a snapshot is under way. */
@@ -71,14 +81,13 @@ export class SimPeers implements PeerNetwork, PeerTransport {
   }
 
   calls(): PeerCalls {
-    const first = <T>(urls: readonly string[], ask: (handler: PeerHandler) => Promise<T>): Promise<T> =>
-      this.#firstAnswer(urls, ask);
+    const first = <T>(urls: readonly string[], ask: Ask<T>): Promise<T> =>
+      this.#whileAlive(this.#firstAnswer(urls, ask));
     return {
       members: (urls) =>
-        first(urls, async (handler) => {
-          const members = handler.members();
-          const { clusterId } = this.#stateOf(urls);
-          return { clusterId, members };
+        first(urls, async (handler, { member }) => {
+          if (member === undefined) throw new PeerCallError('nobody there');
+          return { clusterId: member.state.clusterId, members: handler.members() };
         }),
       versions: (urls) => first(urls, async (handler) => handler.versions()),
       hashKv: (urls, revision) => first(urls, (handler) => handler.hashKv(revision)),
@@ -99,6 +108,7 @@ export class SimPeers implements PeerNetwork, PeerTransport {
   start(handler: PeerHandler): void {
     this.#handler = handler;
     this.#startedMs = this.#host.scheduler.nowMs;
+    if (this.#host.roster.isRemoved(this.#name)) this.awaitFarewell();
   }
 
   stop(): Promise<void> {
@@ -117,6 +127,7 @@ export class SimPeers implements PeerNetwork, PeerTransport {
 
   removePeer(id: bigint): void {
     this.#peers.delete(id);
+    this.#remotes.delete(id);
   }
 
   peers(): readonly bigint[] {
@@ -126,8 +137,11 @@ export class SimPeers implements PeerNetwork, PeerTransport {
   send(messages: readonly Message[]): void {
     const { mutation } = this.#host;
     for (const message of messages) {
-      const node = this.#peers.get(message.to);
-      if (node !== undefined && this.#process.alive) this.#carry(node, mutation?.message?.(message) ?? message);
+      const node = this.#peers.get(message.to) ?? this.#remotes.get(message.to);
+      if (node === undefined || !this.#process.alive) continue;
+      const sent = mutation?.message?.(message) ?? message;
+      this.#host.sent(this.#process, sent);
+      this.#carry(node, sent);
     }
   }
 
@@ -175,12 +189,6 @@ export class SimPeers implements PeerNetwork, PeerTransport {
     return this.#host.nodes.find(({ name }) => names.includes(name));
   }
 
-  #stateOf(urls: readonly string[]): { clusterId: bigint } {
-    const member = this.#nodeOf(urls)?.process?.member;
-    if (member === undefined) throw new PeerCallError('nobody there');
-    return member.state;
-  }
-
   #isConnected({ name }: SimNode): boolean {
     const { links } = this.#host;
     return !links.isCut(this.#name, name) && !links.isCut(name, this.#name);
@@ -197,11 +205,56 @@ export class SimPeers implements PeerNetwork, PeerTransport {
     for (const atMs of arrivals) {
       const arrive = (): void => {
         const handler = node.process?.peers.handler;
-        if (handler === undefined) this.#noticeLoss(to);
-        else handler.process(decodeMessage(bytes));
+        if (handler === undefined || node.process === undefined) this.#noticeLoss(to);
+        else node.process.peers.#receive(handler, decodeMessage(bytes), this);
       };
       scheduler.at(atMs, 'peer message', arrive, node.machine);
     }
+  }
+
+  /** As the real transport: whoever was removed is told so, and a sender that is not known yet can be answered. */
+  #receive(handler: PeerHandler, message: Message, sender: SimPeers): void {
+    const { from } = message;
+    if (!this.#peers.has(from)) {
+      if (handler.isRemoved(from)) return sender.#hearOfRemoval(this.#process.node);
+      this.#remotes.set(from, sender.#process.node);
+    }
+    handler.process(message);
+  }
+
+  #hearOfRemoval(from: SimNode): void {
+    const { scheduler, links } = this.#host;
+    const atMs = from.machine.nowMs + links.delayMs(from.name, this.#name);
+    scheduler.at(
+      atMs,
+      'farewell',
+      () => {
+        if (!links.isCut(from.name, this.#name)) this.handler?.removedFromCluster();
+      },
+      this.#process.node.machine,
+    );
+  }
+
+  /** This member was removed, whether or not it knows. It goes on dialling its peers, and those that know tell it. */
+  awaitFarewell(): void {
+    if (this.#dials) return;
+    this.#dials = true;
+    const dial = (): void => {
+      const member = this.#process.member;
+      if (!this.#process.alive || member === undefined) return;
+      for (const node of this.#peers.values()) {
+        const other = node.process?.peers;
+        const isHeard = other !== undefined && !this.#host.links.isCut(this.#name, node.name);
+        if (isHeard && other.handler?.isRemoved(member.state.memberId) === true) this.#hearOfRemoval(node);
+      }
+      this.#host.scheduler.after(DIAL_MS, 'dial', dial, this.#process.node.machine);
+    };
+    this.#host.scheduler.after(DIAL_MS, 'dial', dial, this.#process.node.machine);
+  }
+
+  /** Whether anybody who belongs to the cluster could tell it. */
+  get knowsMembers(): boolean {
+    return [...this.#peers.values()].some(({ name }) => this.#host.roster.isMember(name));
   }
 
   #noticeLoss(id: bigint): void {
@@ -242,16 +295,42 @@ export class SimPeers implements PeerNetwork, PeerTransport {
     });
   }
 
-  async #firstAnswer<T>(urls: readonly string[], ask: (handler: PeerHandler) => Promise<T>): Promise<T> {
-    const node = this.#nodeOf(urls);
+  /** A dead process waits for ever. */
+  #whileAlive<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      work.then(
+        (value) => {
+          if (this.#process.alive) resolve(value);
+        },
+        (error: unknown) => {
+          if (this.#process.alive) reject(error instanceof Error ? error : new Error(String(error)));
+        },
+      );
+    });
+  }
+
+  /** Of the first that answers, in the order of the addresses. */
+  async #firstAnswer<T>(urls: readonly string[], ask: Ask<T>): Promise<T> {
+    for (const url of urls) {
+      const node = this.#nodeOf([url]);
+      if (node === undefined) continue;
+      try {
+        return await this.#answerOf(node, ask);
+      } catch (error) {
+        if (error instanceof EtcdError) throw error;
+      }
+    }
+    throw new PeerCallError('nobody answers');
+  }
+
+  #answerOf<T>(node: SimNode, ask: Ask<T>): Promise<T> {
     const { scheduler } = this.#host;
-    if (node === undefined) throw new PeerCallError('no such member');
     const answer = async (): Promise<T> => {
       await this.#travel(this.#name, node);
       const process = node.process;
       const handler = process?.peers.handler;
       if (process === undefined || handler === undefined) throw new PeerCallError('nobody there');
-      const result = await process.unlessDead(ask(handler));
+      const result = await process.unlessDead(ask(handler, process));
       await this.#travel(node.name, this.#process.node);
       return result;
     };
@@ -261,3 +340,5 @@ export class SimPeers implements PeerNetwork, PeerTransport {
     return Promise.race([answer(), impatient]);
   }
 }
+
+type Ask<T> = (handler: PeerHandler, process: SimProcess) => Promise<T>;

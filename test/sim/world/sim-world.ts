@@ -1,18 +1,20 @@
 /** One run's machines, network, clients' books, and the time that they share. */
 import { SeededRandom } from '../../../src/base/random.ts';
-import { parseCommandLine } from '../../../src/config/command-line.ts';
-import type { ServerConfig } from '../../../src/config/server-config.ts';
-import type { Entry } from '../../../src/gen/raftpb.ts';
+import type { Entry, Message } from '../../../src/gen/raftpb.ts';
 import type { ResponseHeader } from '../../../src/gen/rpc.ts';
 import { PowerLoss } from '../../support/memory-file-system.ts';
 import { CommittedLog } from '../checks/committed-log.ts';
 import { LeaseBook } from '../checks/lease-book.ts';
+import { LockBook } from '../checks/lock-book.ts';
 import { checkState, Leaders, Monotonic } from '../checks/process-state.ts';
+import { RaftLogs } from '../checks/raft-logs.ts';
+import type { MembershipChange } from '../model/reference-cluster.ts';
 import { describeEntry } from '../model/reference-member.ts';
 import type { Mutation } from '../mutations.ts';
-import type { Knobs, Plan } from '../plan.ts';
+import type { Plan } from '../plan.ts';
 import { Links } from './links.ts';
 import { Marks } from './marks.ts';
+import { Roster } from './roster.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimNetwork } from './sim-network.ts';
 import { type NodeHost, SimNode, type SimProcess } from './sim-node.ts';
@@ -32,9 +34,13 @@ export class SimWorld implements NodeHost {
   readonly mutation: Mutation | undefined;
   readonly network: SimNetwork;
   readonly links: Links;
-  readonly nodes: readonly SimNode[];
+  /** Every machine there ever was. */
+  readonly nodes: SimNode[] = [];
+  readonly roster: Roster;
   readonly log: CommittedLog;
   readonly leases: LeaseBook;
+  readonly locks = new LockBook();
+  readonly raftLogs: RaftLogs;
   violation: Violation | undefined;
   /** The newest revision that any client has been told of. */
   seenRevision = 0;
@@ -42,6 +48,7 @@ export class SimWorld implements NodeHost {
   readonly unknownTags: number[] = [];
   #memberIds = new Set<bigint>();
   readonly #monotonic = new Map<SimNode, Monotonic>();
+  readonly #random: SeededRandom;
   readonly #leaders = new Leaders();
   /** Entries that a process applied again after a restart. */
   #replayed = 0;
@@ -56,10 +63,18 @@ export class SimWorld implements NodeHost {
     this.links = new Links(this.scheduler, new SeededRandom(seed + 2), this.marks, networkMs);
     this.log = new CommittedLog(Math.ceil((3 * knobs.electionMs) / 2000));
     this.leases = new LeaseBook(this.log.reference);
-    this.nodes = memberNames(knobs).map(
-      (name, at) => new SimNode(this, name, seed + SEEDS_PER_NODE * (at + 1), knobs, configOf(plan, name)),
-    );
-    for (const node of this.nodes) this.#monotonic.set(node, new Monotonic());
+    const { cluster } = this.log.reference;
+    this.raftLogs = new RaftLogs(cluster);
+    this.#random = new SeededRandom(seed + 3);
+    this.roster = new Roster(knobs, cluster, (name) => this.#addNode(name));
+    for (const name of this.roster.founders()) this.#addNode(name);
+  }
+
+  #addNode(name: string): void {
+    const { seed, knobs } = this.plan;
+    const node = new SimNode(this, name, seed + SEEDS_PER_NODE * (this.nodes.length + 1), knobs);
+    this.nodes.push(node);
+    this.#monotonic.set(node, new Monotonic());
   }
 
   get nowMs(): number {
@@ -94,6 +109,7 @@ export class SimWorld implements NodeHost {
       if (process === undefined) continue;
       (this.#monotonic.get(node) as Monotonic).check(process);
       this.#leaders.check(process, this.marks);
+      this.raftLogs.afterEvent(process);
       if ((process.member?.jobs.running ?? 0) > 0) this.marks.hit('sliced');
     }
   }
@@ -121,10 +137,36 @@ export class SimWorld implements NodeHost {
       this.line(`${process.name} applies ${describeEntry(entry)}: ${error?.message ?? applied.answer ?? 'done'}`);
       if (applied.command.kind === 'compaction' && error === undefined) this.marks.hit('compacted');
       if (this.leases.applied(applied, process.node.machine.nowMs)) this.marks.hit('leaseExpired');
+      this.roster.applied(applied);
+      if (applied.change !== undefined) this.#carryOut(applied.change);
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
       this.failed(error);
     }
+  }
+
+  /** Machines are switched on when they belong to the cluster; those that do not any more learn it from the others. */
+  #carryOut({ kind, id, peerURLs }: MembershipChange): void {
+    if (kind === 'add') {
+      const node = this.nodes.find(({ name }) => peerURLs.some((url) => this.roster.nameAt(url) === name));
+      const delayMs = this.#random.below(SWITCHED_ON_MS);
+      if (node !== undefined) this.scheduler.after(delayMs, `${node.name} is switched on`, () => node.start());
+    }
+    if (kind !== 'remove') return;
+    const node = this.nodes.find(({ process }) => process?.member?.state.memberId === id);
+    node?.process?.peers.awaitFarewell();
+  }
+
+  opened(process: SimProcess): void {
+    this.raftLogs.opened(process);
+  }
+
+  closed(process: SimProcess): void {
+    this.raftLogs.closed(process);
+  }
+
+  sent(process: SimProcess, message: Message): void {
+    this.raftLogs.sent(process, message);
   }
 
   started(process: SimProcess): void {
@@ -165,46 +207,5 @@ export class SimWorld implements NodeHost {
 
 /** Far enough apart that no two nodes share a sequence. */
 const SEEDS_PER_NODE = 1000;
-
-function memberNames({ members }: Knobs): string[] {
-  return Array.from({ length: members }, (_, at) => `m${at + 1}`);
-}
-
-/** Nobody listens there: the addresses are names. */
-function peerUrl(name: string): string {
-  return `http://${name}.sim:2380`;
-}
-
-function configOf({ knobs }: Plan, name: string): ServerConfig {
-  const cluster = memberNames(knobs).map((member) => `${member}=${peerUrl(member)}`);
-  const parsed = parseCommandLine(
-    [
-      `--name=${name}`,
-      '--data-dir=/data',
-      `--initial-advertise-peer-urls=${peerUrl(name)}`,
-      `--initial-cluster=${cluster.join(',')}`,
-      '--listen-peer-urls=http://10.0.0.1:2380',
-      '--listen-client-urls=http://10.0.0.1:2379',
-      '--advertise-client-urls=http://10.0.0.1:2379',
-      `--heartbeat-interval=${knobs.heartbeatMs}`,
-      `--election-timeout=${knobs.electionMs}`,
-      `--snapshot-count=${knobs.snapshotCount}`,
-      `--max-wals=${knobs.walFilesMax}`,
-      `--backend-batch-interval=${knobs.batchIntervalMs}ms`,
-      `--max-request-bytes=${knobs.requestBytesMax}`,
-      `--quota-backend-bytes=${knobs.quotaBytes === 0 ? -1 : knobs.quotaBytes}`,
-      // No simulated fault changes data: an alarm would be a mistake, and refuse every write from then on.
-      '--feature-gates=InitialCorruptCheck=true,CompactHashCheck=true',
-      '--corrupt-check-time=3s',
-      '--compact-hash-check-time=2s',
-    ],
-    {},
-    () => '',
-  );
-  if (parsed.kind !== 'run') throw new Error(`the simulator's configuration is refused: ${JSON.stringify(parsed)}`);
-  return {
-    ...parsed.config,
-    watchProgressNotifyMs: knobs.progressMs,
-    snapshotCatchupEntries: knobs.catchupEntries,
-  };
-}
+/** A new machine is there at most so long after it was made a member. */
+const SWITCHED_ON_MS = 300;
