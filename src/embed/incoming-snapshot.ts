@@ -43,6 +43,8 @@ export async function storeIncoming(
   } finally {
     file.close();
   }
+  // Not together with the metadata's name, which must not be there alone.
+  files.syncDir(dir);
   const temporary = `${dir}/${METADATA}.tmp`;
   if (files.exists(temporary)) files.remove(temporary);
   const meta = files.open(temporary, 'create');
@@ -63,12 +65,13 @@ export function incomingMetadata(files: FileSystem, dir: string): SnapshotMetada
   return decodeSnapshotMetadata(bytes);
 }
 
-/** It was taken over, or is of no use. */
+/** It was taken over, or is of no use. After an interruption, there is no metadata without its database. */
 export function discardIncoming(files: FileSystem, dir: string): void {
   for (const name of [METADATA, DATABASE]) {
-    if (files.exists(`${dir}/${name}`)) files.remove(`${dir}/${name}`);
+    if (!files.exists(`${dir}/${name}`)) continue;
+    files.remove(`${dir}/${name}`);
+    files.syncDir(dir);
   }
-  files.syncDir(dir);
 }
 
 /** Fills an empty backend with the stored snapshot; durable when it resolves. */
@@ -103,6 +106,8 @@ export async function importIncoming(
     file.close();
   }
   await rebuildIndexes(backend);
+  // The database before must not come back once the snapshot is gone.
+  files.syncDir(dir);
 }
 
 async function rebuildIndexes(backend: Backend): Promise<void> {

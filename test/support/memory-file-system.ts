@@ -14,6 +14,8 @@ export class PowerLoss extends Error {
 
 export interface MemoryFileSystemOptions {
   readonly seed?: number;
+  /** Whether changes of a directory may get to the disk in any order: POSIX promises no more, journals do. */
+  readonly unorderedNames?: boolean;
   /** Runs the end of an asynchronous operation later; the default: as a microtask. */
   readonly defer?: (run: () => void) => void;
 }
@@ -46,6 +48,7 @@ export class MemoryFileSystem implements FileSystem {
   syncs = 0;
 
   readonly #random: Random;
+  readonly #unorderedNames: boolean;
   readonly #defer: (run: () => void) => void;
   readonly #dirs = new Map<string, Directory>();
   /** Goes up with each crash: handles and operations from before are dead. */
@@ -54,6 +57,7 @@ export class MemoryFileSystem implements FileSystem {
 
   constructor(options: MemoryFileSystemOptions = {}) {
     this.#random = new SeededRandom(options.seed ?? 1);
+    this.#unorderedNames = options.unorderedNames ?? false;
     this.#defer = options.defer ?? queueMicrotask;
     this.#dirs.set('/', new Directory());
   }
@@ -133,7 +137,8 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   /**
-   * The power went: keeps what was synced, and of the rest a random part. Directory changes are lost from some point on;
+   * The power went: keeps what was synced, and of the rest a random part. Directory changes are lost from some point on (see
+   * unorderedNames);
    * sectors are lost one by one. Open files are dead afterwards, operations under way never end.
    */
   crash(): void {
@@ -142,7 +147,7 @@ export class MemoryFileSystem implements FileSystem {
     this.faults.powerLossAtStep = undefined;
     const inodes = new Set<Inode>();
     for (const dir of this.#dirs.values()) {
-      dir.crash(this.#random);
+      dir.crash(this.#random, this.#unorderedNames);
       for (const inode of dir.names.values()) inodes.add(inode);
     }
     for (const inode of inodes) inode.crash(this.#random);
@@ -332,9 +337,11 @@ class Directory {
     this.#changes = [];
   }
 
-  crash(random: Random): void {
-    const kept = random.below(this.#changes.length + 1);
-    for (const change of this.#changes.slice(0, kept)) apply(this.#onDisk, change);
+  crash(random: Random, unordered: boolean): void {
+    const kept = unordered
+      ? this.#changes.filter(() => random.below(2) === 0)
+      : this.#changes.slice(0, random.below(this.#changes.length + 1));
+    for (const change of kept) apply(this.#onDisk, change);
     this.#changes = [];
     this.names = new Map(this.#onDisk);
   }
@@ -419,8 +426,12 @@ class MemoryFile implements File {
         outcome = error as Error;
       }
     };
-    // The bytes may get there at any time until the end.
-    if (this.#disk.random.below(2) === 0) write();
+    // The bytes may get there at any time until the end. If the power goes meanwhile, the operation has none.
+    try {
+      if (this.#disk.random.below(2) === 0) write();
+    } catch {
+      return;
+    }
     this.#disk.syncLater(() => {
       if (Buffer.compare(before, bytes) !== 0) throw new Error('bytes changed while they were being written');
       if (outcome === undefined) write();
