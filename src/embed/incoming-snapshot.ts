@@ -6,7 +6,7 @@ import { must } from '../base/assert.ts';
 import { getUint64BE } from '../base/bytes.ts';
 import { utf8Encode } from '../base/utf8.ts';
 import { decodeSnapshotMetadata, encodeSnapshotMetadata, type SnapshotMetadata } from '../gen/raftpb.ts';
-import { WriteBatch, type Backend } from '../mvcc/backend.ts';
+import { WriteBatch, type Backend, type Batch } from '../mvcc/backend.ts';
 import { IndexRebuildJob } from '../mvcc/index-rebuild.ts';
 import { WriteBuffer } from '../mvcc/write-buffer.ts';
 import type { FileSystem } from '../ports/file-system.ts';
@@ -125,7 +125,7 @@ async function rebuildIndexes(backend: Backend): Promise<void> {
   buffer.close();
 }
 
-function commit(backend: Backend, batch: WriteBatch): Promise<void> {
+function commit(backend: Backend, batch: Batch): Promise<void> {
   return new Promise((resolve, reject) => {
     backend.commit(batch, (error) => (error === undefined ? resolve() : reject(error)));
   });

@@ -61,7 +61,25 @@ export interface BackendView extends Reader {
 }
 
 /** What one commit changes. Later operations on a key win over earlier ones. */
-export class WriteBatch {
+export interface Batch {
+  /** How many operations there are. */
+  readonly size: number;
+  /** All of them, from the first; each call begins anew. */
+  operations(): Operations;
+}
+
+/** Goes over the operations of a batch one by one, so that whoever commits it can stop in between. */
+export interface Operations {
+  /** Goes to the next operation, at first to the first; false when there are no more. */
+  next(): boolean;
+  /** Of the current operation; an undefined value deletes the row. */
+  readonly table: Table;
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
+
+/** A batch that is put together operation by operation. */
+export class WriteBatch implements Batch {
   readonly tables: Table[] = [];
   readonly keys: Uint8Array[] = [];
   /** undefined deletes the row. */
@@ -82,6 +100,23 @@ export class WriteBatch {
     this.keys.push(key);
     this.values.push(undefined);
   }
+
+  operations(): Operations {
+    let at = -1;
+    const { tables, keys, values } = this;
+    return {
+      next: () => ++at < keys.length,
+      get table() {
+        return tables[at] as Table;
+      },
+      get key() {
+        return keys[at] as Uint8Array;
+      },
+      get value() {
+        return values[at];
+      },
+    };
+  }
 }
 
 export interface Backend {
@@ -91,7 +126,7 @@ export interface Backend {
    * Applies the batch atomically; `done` is called without an error once it is durable. One at a time: not before the
    * previous `done`. After an error the backend is unusable.
    */
-  commit(batch: WriteBatch, done: (error: Error | undefined) => void): void;
+  commit(batch: Batch, done: (error: Error | undefined) => void): void;
   /** Bytes allocated on disk. */
   sizeBytes(): number;
   /** Bytes allocated less those free for reuse. */

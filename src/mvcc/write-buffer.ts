@@ -6,7 +6,8 @@
  * reading them while writes go on. Frozen layers are merged when they become many.
  */
 import { assert } from '../base/assert.ts';
-import { type Backend, type BackendView, type Borrower, type Table, WriteBatch } from './backend.ts';
+import type { Backend, BackendView, Batch, Borrower, Table } from './backend.ts';
+import { LayersBatch } from './layers-batch.ts';
 import { CursorPool, DELETED, Layer, LayeredReader, type ScanCursor, type ScanReader } from './overlay.ts';
 
 /** Every read looks at each layer: above this many, those of like size are merged. */
@@ -41,8 +42,8 @@ export class WriteBuffer implements ScanReader {
   #activePins = 0;
   /** Newest first. */
   #frozen: Layer[] = [];
-  /** What the flush under way writes: older than #frozen, newer than the base. */
-  #flushing: Layer | undefined;
+  /** What the flush under way writes, newest first: older than #frozen, newer than the base. Undefined without a flush. */
+  #flushing: readonly Layer[] | undefined;
   /** Over all of the above; made anew whenever the stack changes. */
   #reader: LayeredReader;
   /** How many flushes have ended. */
@@ -58,12 +59,12 @@ export class WriteBuffer implements ScanReader {
 
   /** About how many bytes wait for the next flush. */
   get bytes(): number {
-    return this.#frozen.reduce((sum, layer) => sum + layer.bytes, this.#active.bytes);
+    return this.#active.bytes + bytesOf(this.#frozen);
   }
 
   /** About how many bytes the flush under way writes; 0 when there is none. */
   get flushingBytes(): number {
-    return this.#flushing?.bytes ?? 0;
+    return bytesOf(this.#flushing ?? []);
   }
 
   get flushing(): boolean {
@@ -140,21 +141,16 @@ export class WriteBuffer implements ScanReader {
 
   /**
    * All that is pending as one batch for Backend.commit; undefined when nothing is. Later writes wait for the next flush.
-   * endFlush() must follow before the next beginFlush().
+   * endFlush() must follow before the next beginFlush(). Takes no time however much there is: nothing is moved or copied.
    */
-  beginFlush(): WriteBatch | undefined {
+  beginFlush(): Batch | undefined {
     assert(this.#flushing === undefined, 'flush begun while another is under way');
     for (const callback of this.#beforeFlush) callback();
     this.#freeze();
-    const merged = this.#frozen.reduceRight<Layer | undefined>(
-      (older, newer) => (older === undefined ? newer : newer.over(older)),
-      undefined,
-    );
-    if (merged === undefined) return undefined;
+    if (this.#frozen.length === 0) return undefined;
+    this.#flushing = this.#frozen;
     this.#frozen = [];
-    this.#flushing = merged;
-    this.#restack();
-    return toBatch(merged);
+    return new LayersBatch(this.#flushing);
   }
 
   /** After the backend said that the batch is durable. */
@@ -205,7 +201,7 @@ export class WriteBuffer implements ScanReader {
   }
 
   #frozenStack(): Layer[] {
-    return this.#flushing === undefined ? [...this.#frozen] : [...this.#frozen, this.#flushing];
+    return [...this.#frozen, ...(this.#flushing ?? [])];
   }
 
   #restack(): LayeredReader {
@@ -261,13 +257,6 @@ export class Snapshot implements ScanReader {
   }
 }
 
-function toBatch(layer: Layer): WriteBatch {
-  const batch = new WriteBatch();
-  for (const [table, rows] of layer.tables) {
-    rows.forEach((key, value) => {
-      if (value === DELETED) batch.delete(table, key);
-      else batch.put(table, key, value);
-    });
-  }
-  return batch;
+function bytesOf(layers: readonly Layer[]): number {
+  return layers.reduce((sum, layer) => sum + layer.bytes, 0);
 }

@@ -2,7 +2,7 @@
 import { assert } from '../base/assert.ts';
 import { copyBytes } from '../base/bytes.ts';
 import { type Borrower, TABLES } from '../mvcc/backend.ts';
-import type { Backend, BackendView, Cursor, Table, WriteBatch } from '../mvcc/backend.ts';
+import type { Backend, BackendView, Batch, Cursor, Table } from '../mvcc/backend.ts';
 import { SortedRows } from './sorted-rows.ts';
 import type { RowsCursor } from './sorted-rows.ts';
 
@@ -53,8 +53,7 @@ export class MemoryBackend implements Backend {
     });
   }
 
-  commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
-    for (const key of batch.keys) assert(key.length > 0, 'empty key');
+  commit(batch: Batch, done: (error: Error | undefined) => void): void {
     this.#assertUsable();
     const next = applyBatch(this.#tables, batch);
     this.#start(done, () => {
@@ -126,17 +125,17 @@ function emptyTables(): Tables {
   return new Map(TABLES.map((table) => [table, SortedRows.EMPTY]));
 }
 
-function applyBatch(tables: Tables, batch: WriteBatch): Tables {
+function applyBatch(tables: Tables, batch: Batch): Tables {
   const changed = new Map<Table, SortedRows>();
-  for (let i = 0; i < batch.size; i++) {
-    const table = batch.tables[i] as Table;
+  const operations = batch.operations();
+  while (operations.next()) {
+    const { table, key, value } = operations;
+    assert(key.length > 0, 'empty key');
     let rows = changed.get(table);
     if (rows === undefined) {
       rows = (tables.get(table) as SortedRows).thaw();
       changed.set(table, rows);
     }
-    const key = batch.keys[i] as Uint8Array;
-    const value = batch.values[i];
     if (value === undefined) rows.delete(key);
     else rows.set(copyBytes(key), copyBytes(value));
   }

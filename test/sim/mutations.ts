@@ -4,7 +4,7 @@
  */
 import type { Member } from '../../src/embed/member.ts';
 import type { Backend, BackendView, Table } from '../../src/mvcc/backend.ts';
-import { WriteBatch } from '../../src/mvcc/backend.ts';
+import { type Batch, WriteBatch } from '../../src/mvcc/backend.ts';
 import type { MvccEvent } from '../../src/mvcc/event.ts';
 import { MessageType, type Message } from '../../src/gen/raftpb.ts';
 import type { Snapshot } from '../../src/mvcc/write-buffer.ts';
@@ -299,7 +299,12 @@ function mapCommits(
 ): Backend {
   return {
     ...backendMethods(backend),
-    commit: (batch, done) => commit(batch, (rows, then) => backend.commit(rows, then), done),
+    commit: (batch, done) =>
+      commit(
+        rowsOf(batch, () => true),
+        (rows, then) => backend.commit(rows, then),
+        done,
+      ),
   };
 }
 
@@ -326,12 +331,11 @@ function mapAppliedIndex(backend: Backend, map: (index: number) => number): Back
   });
 }
 
-function rowsOf(batch: WriteBatch, isWanted: (table: Table) => boolean): WriteBatch {
+function rowsOf(batch: Batch, isWanted: (table: Table) => boolean): WriteBatch {
   const out = new WriteBatch();
-  for (let at = 0; at < batch.size; at++) {
-    const table = batch.tables[at] as Table;
-    const key = batch.keys[at] as Uint8Array;
-    const value = batch.values[at];
+  const operations = batch.operations();
+  while (operations.next()) {
+    const { table, key, value } = operations;
     if (!isWanted(table)) continue;
     if (value === undefined) out.delete(table, key);
     else out.put(table, key, value);

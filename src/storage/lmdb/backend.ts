@@ -2,7 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { assert, must } from '../../base/assert.ts';
-import type { Backend, BackendView, WriteBatch } from '../../mvcc/backend.ts';
+import type { Backend, BackendView, Batch } from '../../mvcc/backend.ts';
 import { Committer } from './commit.ts';
 import type { Environment } from './environment.ts';
 import { LmdbView } from './view.ts';
@@ -60,7 +60,7 @@ export class LmdbBackend implements Backend {
   }
 
   /** The batch and its bytes must not change until `done`. */
-  commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
+  commit(batch: Batch, done: (error: Error | undefined) => void): void {
     this.#start('committing');
     this.#committer.commit(batch, (error) => {
       this.#forgetSizes();

@@ -1,6 +1,6 @@
 /** Turns a batch into one durable transaction, without holding the event loop for long. */
 import { assert } from '../../base/assert.ts';
-import type { Table, WriteBatch } from '../../mvcc/backend.ts';
+import type { Batch, Operations, Table } from '../../mvcc/backend.ts';
 import type { Environment } from './environment.ts';
 import { LongKeyWriter, isLongKey, nextNodeId } from './long-keys.ts';
 import { WriteInstructions } from './write-instructions.ts';
@@ -23,8 +23,8 @@ export class Committer {
   }
 
   /** The batch must not change until `done`. Nothing is visible before all of it is. */
-  commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
-    this.#prepareFrom(batch, 0, (error) => {
+  commit(batch: Batch, done: (error: Error | undefined) => void): void {
+    this.#prepareSlices(batch.operations(), (error) => {
       this.#endLongKeys();
       if (error !== undefined) {
         done(error);
@@ -37,31 +37,28 @@ export class Committer {
     });
   }
 
-  #prepareFrom(batch: WriteBatch, from: number, ready: (error: Error | undefined) => void): void {
-    let next: number;
+  #prepareSlices(operations: Operations, ready: (error: Error | undefined) => void): void {
+    let isOver: boolean;
     try {
-      next = this.#prepareSlice(batch, from);
+      isOver = this.#prepareSlice(operations);
     } catch (error) {
       queueMicrotask(() => ready(error as Error));
       return;
     }
-    if (next === batch.size) ready(undefined);
-    else setImmediate(() => this.#prepareFrom(batch, next, ready));
+    if (isOver) ready(undefined);
+    else setImmediate(() => this.#prepareSlices(operations, ready));
   }
 
-  /** Returns the index of the first operation that is left. */
-  #prepareSlice(batch: WriteBatch, from: number): number {
-    const end = Math.min(batch.size, from + SLICE_ROWS_MAX);
+  /** Returns whether all operations are prepared. */
+  #prepareSlice(operations: Operations): boolean {
     let bytes = 0;
-    let i = from;
-    while (i < end && bytes < SLICE_BYTES_MAX) {
-      const key = batch.keys[i] as Uint8Array;
-      const value = batch.values[i];
-      this.#prepare(batch.tables[i] as Table, key, value);
+    for (let rows = 0; rows < SLICE_ROWS_MAX && bytes < SLICE_BYTES_MAX; rows++) {
+      if (!operations.next()) return true;
+      const { table, key, value } = operations;
+      this.#prepare(table, key, value);
       bytes += key.length + (value?.length ?? 0);
-      i++;
     }
-    return i;
+    return false;
   }
 
   #prepare(table: Table, key: Uint8Array, value: Uint8Array | undefined): void {

@@ -1,6 +1,6 @@
 /** A machine's database: MemoryBackend with a disk that takes its time and forgets at a crash what it may forget. */
 import type { Random } from '../../../src/base/random.ts';
-import type { Backend, BackendView, WriteBatch } from '../../../src/mvcc/backend.ts';
+import type { Backend, BackendView, Batch } from '../../../src/mvcc/backend.ts';
 import { MemoryBackend } from '../../../src/storage/memory-backend.ts';
 import type { FileSystem } from '../../../src/ports/file-system.ts';
 import type { Machine } from './machine.ts';
@@ -153,7 +153,7 @@ class ProcessBackend implements Backend {
     return this.#content.view();
   }
 
-  commit(batch: WriteBatch, done: (error: Error | undefined) => void): void {
+  commit(batch: Batch, done: (error: Error | undefined) => void): void {
     if (!this.#process.isAlive()) return;
     const failure = this.#process.failure();
     if (failure !== undefined) this.#content.failNextCommit(failure);
