@@ -5,6 +5,7 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import nodeOptions from './node-options.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({ options: { outfile: { type: 'string' } } });
@@ -21,7 +22,10 @@ await build({
   // Has a native part, found relative to its own folder.
   external: ['lmdb'],
   banner: {
-    js: "import { createRequire as quorateCreateRequire } from 'node:module'; const require = quorateCreateRequire(import.meta.url);",
+    js: [
+      `#!/usr/bin/env -S node ${nodeOptions.join(' ')}`,
+      "import { createRequire as quorateCreateRequire } from 'node:module'; const require = quorateCreateRequire(import.meta.url);",
+    ].join('\n'),
   },
   logLevel: 'warning',
 });

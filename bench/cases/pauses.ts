@@ -143,6 +143,7 @@ function figures(name: string, { tookMs, puts, ranges }: Waits, loop: LoopFigure
   if (loop !== undefined) {
     list.push(
       less('longest pause of the loop', loop.maxMs),
+      less('longest pause less waiting for a CPU', loop.ownMaxMs),
       less('longest garbage collection', loop.collectionMaxMs),
       less('waited for a CPU', loop.cpuWaitMs),
     );

@@ -8,6 +8,8 @@ export interface LoopFigures {
   readonly p99Ms: number;
   /** The longest garbage collection on the main thread: part of maxMs, where it may be the cause. */
   readonly collectionMaxMs: number;
+  /** As maxMs, but each time less what the main thread waited for a CPU meanwhile: what it would be on a quiet machine. */
+  readonly ownMaxMs: number;
   /** How long, all together, the main thread could have run but other threads and processes had the CPUs: noise. */
   readonly cpuWaitMs: number;
 }

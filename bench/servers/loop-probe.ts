@@ -2,7 +2,7 @@
  * Loaded into the server's process before its own code (--import): watches its event loop and garbage collections, and
  * tells over the process's IPC channel when asked. The server knows nothing of it.
  */
-import { readFileSync } from 'node:fs';
+import { openSync, readSync } from 'node:fs';
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import type { LoopFigures, LoopProbeRequest } from './loop-probe-client.ts';
 
@@ -10,9 +10,13 @@ import type { LoopFigures, LoopProbeRequest } from './loop-probe-client.ts';
 const RESOLUTION_MS = 1;
 const NS_PER_MS = 1e6;
 
+const schedstat = openSchedstat();
+const statBytes = Buffer.alloc(128);
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 let collectionMaxMs = 0;
 let cpuWaitedMs = 0;
+/** When the timer ran last, what the main thread had waited for a CPU until then, and the longest turn without that. */
+const turn = { atMs: 0, waitedMs: 0, ownMaxMs: 0 };
 new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) collectionMaxMs = Math.max(collectionMaxMs, duration);
 }).observe({ entryTypes: ['gc'] });
@@ -23,6 +27,7 @@ process.on('message', (request: LoopProbeRequest) => {
     delay.reset();
     collectionMaxMs = 0;
     cpuWaitedMs = cpuWaitMs();
+    watchTurns();
     process.send?.({});
     return;
   }
@@ -30,17 +35,41 @@ process.on('message', (request: LoopProbeRequest) => {
   const figures: LoopFigures = {
     maxMs: measured ? delay.max / NS_PER_MS : 0,
     p99Ms: measured ? delay.percentile(99) / NS_PER_MS : 0,
+    ownMaxMs: turn.ownMaxMs,
     collectionMaxMs,
     cpuWaitMs: cpuWaitMs() - cpuWaitedMs,
   };
   process.send?.(figures);
 });
+
+let isWatching = false;
+
+function watchTurns(): void {
+  turn.atMs = performance.now();
+  turn.waitedMs = cpuWaitMs();
+  turn.ownMaxMs = 0;
+  if (isWatching) return;
+  isWatching = true;
+  setInterval(() => {
+    const [nowMs, waitedMs] = [performance.now(), cpuWaitMs()];
+    turn.ownMaxMs = Math.max(turn.ownMaxMs, nowMs - turn.atMs - (waitedMs - turn.waitedMs));
+    turn.atMs = nowMs;
+    turn.waitedMs = waitedMs;
+  }, RESOLUTION_MS).unref();
+}
+
 /** Of the main thread, since it began; 0 where the kernel does not count it. */
 function cpuWaitMs(): number {
+  if (schedstat === undefined) return 0;
+  const length = readSync(schedstat, statBytes, 0, statBytes.length, 0);
+  return Number(statBytes.toString('latin1', 0, length).split(' ')[1]) / NS_PER_MS;
+}
+
+function openSchedstat(): number | undefined {
   try {
-    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ')[1]) / NS_PER_MS;
+    return openSync(`/proc/self/task/${process.pid}/schedstat`, 'r');
   } catch {
-    return 0;
+    return undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The two servers as they are run: with nothing but names and addresses on their command lines. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import nodeOptions from '../../scripts/node-options.json' with { type: 'json' };
 import { QUORATE_VERSION } from '../../src/config/version.ts';
 import { etcdBinDir, etcdToolPath } from '../../test/support/real-etcd.ts';
 import type { ServerSpec } from './server.ts';
@@ -15,7 +16,11 @@ export function quorateSpec(workDir: string): ServerSpec {
     kind: 'quorate',
     version: QUORATE_VERSION,
     file: process.execPath,
-    args: (probe) => [...(probe ? ['--import', join(import.meta.dirname, 'loop-probe.ts')] : []), bundle],
+    args: (probe) => [
+      ...nodeOptions,
+      ...(probe ? ['--import', join(import.meta.dirname, 'loop-probe.ts')] : []),
+      bundle,
+    ],
   };
 }
 

@@ -49,8 +49,8 @@ import { publish } from './publish.ts';
 import { coreLimits, electionTicks, logKeeperOptions, newRaft, requestMs } from './raft-settings.ts';
 
 /** What waits in memory decides how long garbage collections take: large enough for efficient commits, no larger. */
-const FLUSH_BYTES = 8 * 1024 ** 2;
-const PENDING_BYTES_MAX = 48 * 1024 ** 2;
+const FLUSH_BYTES = 4 * 1024 ** 2;
+const PENDING_BYTES_MAX = 24 * 1024 ** 2;
 /** Twice what the transport calls drained: a stream that was full must be able to notice that it is not any more. */
 const STREAM_BACKLOG_BYTES_MIN = 256 * 1024;
 
@@ -141,13 +141,14 @@ export class Member {
       node: () => this.#node,
     });
     this.#proposals = new Proposals(requestMs(config), (startMs) => timeouts.errorFor(startMs));
-    this.jobs = new JobRunner(clock);
+    this.jobs = new JobRunner(clock, () => this.#proposals.size > 0);
     this.flusher = this.#makeFlusher();
     this.compactor = new Compactor({
       jobs: this.jobs,
       logger: logger.child('server/compactor.ts'),
       nextJob: () => state.store.compactionJob(),
       flusher: this.flusher,
+      pendingBytes: () => state.buffer.bytes,
       monotonicMs: () => clock.monotonicMs(),
     });
     this.#node = this.#makeNode();

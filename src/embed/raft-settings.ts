@@ -7,7 +7,7 @@ import type { CoreLimits } from '../server/core.ts';
 import type { LogKeeperOptions } from '../server/log-keeper.ts';
 import type { MemberState } from './member-state.ts';
 
-const LOG_MEMORY_BYTES_MAX = 64 * 1024 ** 2;
+const LOG_MEMORY_BYTES_MAX = 16 * 1024 ** 2;
 const UNCOMMITTED_BYTES_MAX = 256 * 1024 ** 2;
 const MESSAGE_BYTES_MAX = 1024 ** 2;
 const INFLIGHT_MESSAGES_MAX = 512;

@@ -42,6 +42,10 @@ export class NodeFileSystem implements FileSystem {
     fs.unlinkSync(path);
   }
 
+  removeAsync(path: string, done: IoDone): void {
+    fs.unlink(path, (error) => done(error ?? undefined));
+  }
+
   sizeOf(path: string): number {
     return fs.statSync(path).size;
   }

@@ -13,6 +13,8 @@ export interface FileSystem {
   open(path: string, how: OpenMode): File;
   rename(from: string, to: string): void;
   remove(path: string): void;
+  /** As `remove`, off the caller's thread: giving back what a large file took is slow. Nobody has it open. */
+  removeAsync(path: string, done: IoDone): void;
   sizeOf(path: string): number;
   /** Makes renames, creations and removals in `dir` durable. */
   syncDir(dir: string): void;

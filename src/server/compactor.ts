@@ -11,8 +11,16 @@ export interface CompactorParts {
   readonly nextJob: () => Job<unknown> | undefined;
   /** What the compaction deletes gathers in the write buffer, which this empties. */
   readonly flusher: Flusher;
+  /** Bytes in the write buffer. */
+  readonly pendingBytes: () => number;
   readonly monotonicMs: () => number;
 }
+
+/**
+ * What a compaction may add to the write buffer before it waits until that is in the database. Small commits: while a large one
+ * is synced, the log's writes wait for the same disk, and the puts with them.
+ */
+const UNFLUSHED_BYTES_MAX = 1024 * 1024;
 
 export class Compactor {
   readonly #parts: CompactorParts;
@@ -44,10 +52,11 @@ export class Compactor {
   }
 
   async #run(job: Job<unknown>): Promise<void> {
-    const { jobs, logger, flusher, monotonicMs } = this.#parts;
+    const { jobs, logger, flusher, pendingBytes, monotonicMs } = this.#parts;
+    const flushed = new FlushedJob(job, flusher, pendingBytes);
     const startMs = monotonicMs();
     try {
-      await jobs.run(new FlushedJob(job, flusher), () => flusher.isBehind);
+      await jobs.run(flushed, () => flushed.isFlushing);
       logger.info('finished scheduled compaction', { took: `${Math.round(monotonicMs() - startMs)}ms` });
     } catch (error) {
       // The next start goes on with it.
@@ -70,25 +79,40 @@ export class Compactor {
   }
 }
 
-/** Tells the flusher after each step that there is something to write. */
-class FlushedJob<T> implements Job<T> {
-  readonly #job: Job<T>;
+/** Has what it adds to the write buffer flushed, so much at a time. */
+class FlushedJob implements Job<undefined> {
+  /** No step should be made before it is over. */
+  isFlushing = false;
+  readonly #job: Job<unknown>;
   readonly #flusher: Flusher;
+  readonly #pendingBytes: () => number;
+  /** Added since the last flush that this asked for. */
+  #addedBytes = 0;
 
-  constructor(job: Job<T>, flusher: Flusher) {
+  constructor(job: Job<unknown>, flusher: Flusher, pendingBytes: () => number) {
     this.#job = job;
     this.#flusher = flusher;
+    this.#pendingBytes = pendingBytes;
   }
 
   step(units: number): boolean {
+    const before = this.#pendingBytes();
     const isOver = this.#job.step(units);
-    this.#flusher.noteApplied();
+    this.#addedBytes += this.#pendingBytes() - before;
+    if (this.#addedBytes < UNFLUSHED_BYTES_MAX) this.#flusher.noteApplied();
+    else this.#flush();
     return isOver;
   }
 
-  result(): T {
-    return this.#job.result();
+  #flush(): void {
+    this.#addedBytes = 0;
+    this.isFlushing = true;
+    this.#flusher.flush(() => {
+      this.isFlushing = false;
+    });
   }
+
+  result(): undefined {}
 
   close(): void {
     this.#job.close();

@@ -52,11 +52,6 @@ export class Flusher {
     return this.#parts.buffer.bytes >= this.#options.pendingBytesMax;
   }
 
-  /** A flush is under way and enough for the next has gathered: what is in no hurry should wait. */
-  get isBehind(): boolean {
-    return (this.#flushing || this.#held) && this.#parts.buffer.bytes >= this.#options.flushBytes / 2;
-  }
-
   /** After something was applied. */
   noteApplied(): void {
     if (this.#parts.buffer.bytes >= this.#options.flushBytes) this.#start();

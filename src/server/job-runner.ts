@@ -6,8 +6,12 @@ import { etcdError } from '../base/etcd-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Job } from '../ports/job.ts';
 
-/** How long one slice may hold the loop. Kept well below the 10 ms that the loop may be held at most. */
-const SLICE_MS = 3;
+/** How long one slice may hold the loop, unless others are waiting. */
+const SLICE_MS = 1;
+/** While others are: a put takes several turns of the loop until it is answered, and there is a slice in each. */
+const SHARED_SLICE_MS = 0.25;
+/** A step is as long as the shortest slice. */
+const STEP_MS = SHARED_SLICE_MS;
 const UNITS_FIRST = 64;
 const UNITS_MAX = 65_536;
 /** How soon blocked jobs are looked at again. */
@@ -21,18 +25,21 @@ interface Running {
   readonly isBlocked: () => boolean;
   /** Closes it where it is, and tells who waits. */
   readonly cancel: () => void;
-  /** Units per step, adapted so that a step takes about half a slice. */
+  /** Units per step, adapted so that it takes about as long as it should. */
   units: number;
 }
 
 export class JobRunner {
   readonly #clock: Clock;
+  readonly #areOthersWaiting: () => boolean;
   readonly #queue: Running[] = [];
   #scheduled = false;
   #isStopped = false;
 
-  constructor(clock: Clock) {
+  /** `areOthersWaiting`: whether there are requests under way that need the loop but little of it. */
+  constructor(clock: Clock, areOthersWaiting: () => boolean) {
     this.#clock = clock;
+    this.#areOthersWaiting = areOthersWaiting;
   }
 
   get running(): number {
@@ -102,11 +109,12 @@ export class JobRunner {
     let stepStartMs = startMs;
     for (;;) {
       if (running.step(running.units)) return true;
+      if (running.isBlocked()) return false;
       const nowMs = this.#clock.monotonicMs();
       const tookMs = nowMs - stepStartMs;
-      if (tookMs > SLICE_MS / 2) running.units = Math.max(1, Math.floor(running.units / 2));
-      else if (tookMs < SLICE_MS / 8) running.units = Math.min(UNITS_MAX, running.units * 2);
-      if (nowMs - startMs >= SLICE_MS / 2) return false;
+      if (tookMs > STEP_MS) running.units = Math.max(1, Math.floor(running.units / 2));
+      else if (tookMs < STEP_MS / 4) running.units = Math.min(UNITS_MAX, running.units * 2);
+      if (nowMs - startMs >= (this.#areOthersWaiting() ? SHARED_SLICE_MS : SLICE_MS)) return false;
       stepStartMs = nowMs;
     }
   }

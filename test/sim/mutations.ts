@@ -374,6 +374,7 @@ function mapFiles(files: FileSystem, map: (file: File) => File): FileSystem {
     remove: (path) => files.remove(path),
     sizeOf: (path) => files.sizeOf(path),
     syncDir: (dir) => files.syncDir(dir),
+    removeAsync: (path, done) => files.removeAsync(path, done),
     syncDirAsync: (dir, done) => files.syncDirAsync(dir, done),
   };
 }

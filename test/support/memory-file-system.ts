@@ -120,6 +120,10 @@ export class MemoryFileSystem implements FileSystem {
     dir.change({ name: nameOf(at), inode: undefined });
   }
 
+  removeAsync(path: string, done: IoDone): void {
+    this.#later(() => this.remove(path), done);
+  }
+
   sizeOf(path: string): number {
     this.#alive();
     const at = normal(path);
@@ -202,20 +206,28 @@ export class MemoryFileSystem implements FileSystem {
       syncLater: (run, done) => {
         check();
         this.#alive();
-        this.#defer(() => {
-          if (era !== this.#era || this.#powerLost) return;
-          let error: Error | undefined;
-          try {
-            this.#sync();
-            run();
-          } catch (caught) {
-            if (caught instanceof PowerLoss) return;
-            error = caught as Error;
-          }
-          done(error);
-        });
+        this.#later(() => {
+          this.#sync();
+          run();
+        }, done);
       },
     };
+  }
+
+  /** What the thread pool does: never ends when the process or the power is gone before. */
+  #later(run: () => void, done: IoDone): void {
+    const era = this.#era;
+    this.#defer(() => {
+      if (era !== this.#era || this.#powerLost) return;
+      let error: Error | undefined;
+      try {
+        run();
+      } catch (caught) {
+        if (caught instanceof PowerLoss) return;
+        error = caught as Error;
+      }
+      done(error);
+    });
   }
 
   #sync(): void {

@@ -43,7 +43,8 @@ export class DatabaseSnapshots implements SnapshotSource {
     const file = files.open(path, 'create');
     const close = (): void => {
       file.close();
-      files.remove(path);
+      // Where it fails, the next start removes it.
+      files.removeAsync(path, () => {});
     };
     try {
       const gathered = new GatheringFile(file);

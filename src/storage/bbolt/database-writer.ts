@@ -15,6 +15,7 @@ import { TreeWriter } from './tree-writer.ts';
 
 /** Where the file goes: appended in order, but for the two meta pages at the start, which come last. */
 export interface DatabaseFile {
+  /** `bytes` are the file's during the call only. */
   write(bytes: Uint8Array, position: number): void;
 }
 

@@ -128,12 +128,20 @@ export function describeFileSystem(name: string, make: () => FileSystemSubject):
       file.close();
     });
 
+    test('removes off the thread', async () => {
+      fs.open(path, 'create').close();
+      expect(await outcome((done) => fs.removeAsync(path, done))).toBeUndefined();
+      expect(fs.exists(path)).toBe(false);
+      expect(await outcome((done) => fs.removeAsync(path, done))).toMatchObject({ code: 'ENOENT' });
+    });
+
     test('never calls done from inside the call', async () => {
       const file = fs.open(path, 'create');
       const starts: ((done: IoDone) => void)[] = [
         (done) => file.syncAsync(done),
         (done) => file.writeDurableAsync(bytes(1), 0, done),
         (done) => fs.syncDirAsync(subject.dir, done),
+        (done) => fs.removeAsync(`${subject.dir}/nothing`, () => done(undefined)),
       ];
       for (const start of starts) {
         let returned = false;

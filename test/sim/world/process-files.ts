@@ -34,6 +34,10 @@ export class ProcessFiles implements FileSystem {
     this.#alive.remove(path);
   }
 
+  removeAsync(path: string, done: IoDone): void {
+    this.#alive.removeAsync(path, done);
+  }
+
   sizeOf(path: string): number {
     return this.#alive.sizeOf(path);
   }

@@ -34,7 +34,7 @@ class CountingJob implements Job<string> {
 
 describe('JobRunner', () => {
   it('ends a small job within the call, and closes it', async () => {
-    const runner = new JobRunner(new ManualClock());
+    const runner = new JobRunner(new ManualClock(), () => false);
     const job = new CountingJob('small', 10);
     const result = runner.run(job);
     expect([job.left <= 0, job.closed, runner.running]).toEqual([true, 1, 0]);
@@ -44,7 +44,7 @@ describe('JobRunner', () => {
   it('lets long jobs take turns, a slice each', async () => {
     const clock = new ManualClock();
     clock.costMs = 1;
-    const runner = new JobRunner(clock);
+    const runner = new JobRunner(clock, () => false);
     const log: string[] = [];
     const [a, b] = [runner.run(new CountingJob('a', 1000, log)), runner.run(new CountingJob('b', 1000, log))];
     expect(runner.running).toBe(2);
@@ -57,7 +57,7 @@ describe('JobRunner', () => {
   it('closes what is under way when it stops, and whatever comes later', async () => {
     const clock = new ManualClock();
     clock.costMs = 1;
-    const runner = new JobRunner(clock);
+    const runner = new JobRunner(clock, () => false);
     const jobs = [new CountingJob('under way', 1_000_000), new CountingJob('late', 10)] as const;
     const first = runner.run(jobs[0]);
     runner.stop();
@@ -69,8 +69,26 @@ describe('JobRunner', () => {
     expect(jobs[1].left).toBe(10);
   });
 
+  it('makes slices shorter while others are waiting', () => {
+    const turns = (areOthersWaiting: boolean): number => {
+      const clock = new ManualClock();
+      clock.costMs = 0.05;
+      let count = 0;
+      const soon = clock.soon.bind(clock);
+      clock.soon = (run) => {
+        count++;
+        soon(run);
+      };
+      void new JobRunner(clock, () => areOthersWaiting).run(new CountingJob('long', 50_000_000));
+      clock.advance(10_000);
+      return count;
+    };
+    expect(turns(true)).toBeGreaterThan(3 * turns(false));
+    expect(turns(false)).toBeGreaterThan(10);
+  });
+
   it('rejects with what a job throws, and closes it once', async () => {
-    const runner = new JobRunner(new ManualClock());
+    const runner = new JobRunner(new ManualClock(), () => false);
     const job = new CountingJob('bad', Infinity);
     await expect(runner.run(job)).rejects.toThrow('bad broke');
     expect(job.closed).toBe(1);
@@ -79,7 +97,7 @@ describe('JobRunner', () => {
   it('leaves a blocked job alone and goes on with others', async () => {
     const clock = new ManualClock();
     clock.costMs = 1;
-    const runner = new JobRunner(clock);
+    const runner = new JobRunner(clock, () => false);
     let blocked = true;
     const log: string[] = [];
     const waiting = runner.run(new CountingJob('waiting', 500, log), () => blocked);
