@@ -38,14 +38,16 @@ export interface Cursor {
   /** Of the current row. The bytes are the caller's: they are never changed or reused afterwards. */
   readonly key: Uint8Array;
   readonly value: Uint8Array;
+  /** As `value`, for values that are only looked at or copied somewhere else: walks over many rows leave no garbage. */
+  lendValue(borrower: Borrower): void;
 }
 
-/** Point reads and scans of the tables. */
 /** Gets a value without owning it: `bytes` from `start` to `end` are valid during the call only. */
 export interface Borrower {
   take(bytes: Uint8Array, start: number, end: number): void;
 }
 
+/** Point reads and scans of the tables. */
 export interface Reader {
   get(table: Table, key: Uint8Array): Uint8Array | undefined;
   /** As get, for values that are only copied somewhere else; false when there is no such row. */

@@ -9,8 +9,8 @@ import { assert } from '../base/assert.ts';
 import { successor } from '../base/bytes.ts';
 import type { Job } from '../ports/job.ts';
 import type { Cursor } from './backend.ts';
+import { KeyTaker } from './borrowers.ts';
 import { histIsTombstone, histKey, histMain, histSameKey, histSub } from './key-index.ts';
-import { keyOf } from './key-value.ts';
 import type { CompactionHash } from './hash-kv.ts';
 import { RevisionHasher } from './revision-hasher.ts';
 import { FINISHED_COMPACT_REV, encodeMetaRevision } from './meta.ts';
@@ -42,6 +42,7 @@ export class CompactionJob implements Job<number> {
   /** Every row of `rev` before this is done. */
   #position: Uint8Array;
   #finished = false;
+  readonly #keyTaker = new KeyTaker();
 
   constructor(buffer: WriteBuffer, plan: CompactionPlan) {
     this.#buffer = buffer;
@@ -82,14 +83,17 @@ export class CompactionJob implements Job<number> {
     const rows = this.#buffer.cursor('rev');
     const history = this.#buffer.cursor('hist');
     let more = rows.seek(this.#position);
+    let last: Uint8Array | undefined;
     for (let done = 0; more && done < units; done++) {
       const revKey = rows.key;
       more = revisionMain(revKey) <= this.#plan.to;
       if (!more) break;
-      this.#position = successor(revKey);
-      this.#collectRow(revKey, keyOf(rows.value), history, dead);
+      last = revKey;
+      rows.lendValue(this.#keyTaker);
+      this.#collectRow(revKey, this.#keyTaker.key, history, dead);
       more = rows.next();
     }
+    if (last !== undefined) this.#position = successor(last);
     rows.close();
     history.close();
     return !more;

@@ -1,10 +1,10 @@
 /** Maintenance.Hash: a checksum over all of the database as etcd would hold it. */
 import { assert } from '../base/assert.ts';
 import { equalBytes } from '../base/bytes.ts';
-import { crc32c } from '../base/crc32c.ts';
 import { utf8Encode } from '../base/utf8.ts';
 import type { Job } from '../ports/job.ts';
 import type { Table } from './backend.ts';
+import { Checksum } from './borrowers.ts';
 import { CURRENT_REVISION } from './meta.ts';
 import type { ScanCursor } from './overlay.ts';
 import type { RangeSource } from './range.ts';
@@ -43,7 +43,7 @@ export class BackendHashJob implements Job<BackendHash> {
   #bucket = 0;
   /** On the last row done of the current bucket; undefined before its first. */
   #cursor: ScanCursor | undefined;
-  #hash = 0;
+  readonly #checksum = new Checksum();
 
   constructor(source: RangeSource) {
     this.#source = source;
@@ -64,7 +64,7 @@ export class BackendHashJob implements Job<BackendHash> {
 
   result(): BackendHash {
     assert(this.#bucket === BUCKETS.length, 'result of an unfinished hash');
-    return { hash: this.#hash, revision: this.#revision };
+    return { hash: this.#checksum.value, revision: this.#revision };
   }
 
   close(): void {
@@ -77,7 +77,7 @@ export class BackendHashJob implements Job<BackendHash> {
   #hashRow(snapshot: Snapshot, name: string, table: Table): void {
     let found: boolean;
     if (this.#cursor === undefined) {
-      this.#hash = crc32c(this.#hash, utf8Encode(name));
+      this.#checksum.add(utf8Encode(name));
       this.#cursor = snapshot.cursor(table);
       found = this.#cursor.seek(FIRST_KEY);
     } else {
@@ -91,6 +91,7 @@ export class BackendHashJob implements Job<BackendHash> {
     }
     const key = this.#cursor.key;
     if (table === 'meta' && IGNORED_META.some((ignored) => equalBytes(ignored, key))) return;
-    this.#hash = crc32c(crc32c(this.#hash, key), this.#cursor.value);
+    this.#checksum.add(key);
+    this.#cursor.lendValue(this.#checksum);
   }
 }

@@ -188,6 +188,15 @@ class OverlayCursor implements ScanCursor {
     return this.#current === undefined ? this.#base.value : this.#current.value;
   }
 
+  lendValue(borrower: Borrower): void {
+    if (this.#current === undefined) {
+      this.#base.lendValue(borrower);
+      return;
+    }
+    const { value } = this.#current;
+    borrower.take(value, 0, value.length);
+  }
+
   seek(key: Uint8Array): boolean {
     assert(!this.#closed, 'closed cursor used');
     if (this.#overlays.length === 0) return this.#base.seek(key);

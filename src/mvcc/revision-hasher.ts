@@ -1,11 +1,10 @@
 /** The walk over table `rev` that HashKV is made of. Etcd behaviour 2.11. */
 import { assert } from '../base/assert.ts';
 import { successor } from '../base/bytes.ts';
-import { crc32c } from '../base/crc32c.ts';
 import { utf8Encode } from '../base/utf8.ts';
 import type { Cursor } from './backend.ts';
+import { Checksum, KeyTaker } from './borrowers.ts';
 import { histKey, histMain, histSameKey, histSub } from './key-index.ts';
-import { keyOf } from './key-value.ts';
 import { END, LIVE, type LiveScan, liveScan } from './live-scan.ts';
 import type { ScanReader } from './overlay.ts';
 import { encodeRevision, revisionIsTombstone, revisionMain, revisionSub } from './revision.ts';
@@ -37,10 +36,12 @@ export class RevisionHasher {
   #liveness: LiveScan | undefined;
   /** Rows of `rev` before this are done. */
   #position: Uint8Array = FIRST_KEY;
-  #hash = crc32c(0, BUCKET);
+  readonly #checksum = new Checksum();
+  readonly #keyTaker = new KeyTaker();
 
   constructor(bounds: HashBounds, { tombstonesAreKept }: { tombstonesAreKept: boolean }) {
     this.#bounds = bounds;
+    this.#checksum.add(BUCKET);
     this.#tombstonesAreKept = tombstonesAreKept;
     this.#keepRevision = bounds.hashRevision;
     // Without rows at or before the compact revision it does not matter what is kept of them.
@@ -55,7 +56,7 @@ export class RevisionHasher {
 
   get hash(): number {
     assert(this.done, 'hash of an unfinished walk');
-    return this.#hash;
+    return this.#checksum.value;
   }
 
   /** Visits about `units` rows. */
@@ -95,28 +96,33 @@ export class RevisionHasher {
     const rows = reader.cursor('rev');
     const history = reader.cursor('hist');
     let found = rows.seek(this.#position);
+    let last: Uint8Array | undefined;
     for (let left = units; left > 0; left--) {
       const key = found ? rows.key : undefined;
       if (key === undefined || revisionMain(key) > this.#bounds.hashRevision) {
         this.#phase = 'done';
         break;
       }
-      const value = rows.value;
-      if (this.#counts(history, key, value)) this.#hash = crc32c(crc32c(this.#hash, key), value);
-      this.#position = successor(key);
+      if (this.#counts(history, key, rows)) {
+        this.#checksum.add(key);
+        rows.lendValue(this.#checksum);
+      }
+      last = key;
       found = rows.next();
     }
+    if (last !== undefined) this.#position = successor(last);
     rows.close();
     history.close();
   }
 
-  #counts(history: Cursor, revKey: Uint8Array, kv: Uint8Array): boolean {
+  #counts(history: Cursor, revKey: Uint8Array, row: Cursor): boolean {
     const main = revisionMain(revKey);
     if (main > this.#bounds.compactRevision) return true;
     if (revisionIsTombstone(revKey)) return false;
-    const sought = histKey(keyOf(kv), this.#keepRevision, SUB_MAX);
+    row.lendValue(this.#keyTaker);
+    const sought = histKey(this.#keyTaker.key, this.#keepRevision, SUB_MAX);
     if (!history.seek(sought)) return false;
-    const row = history.key;
-    return histSameKey(row, sought) && histMain(row) === main && histSub(row) === revisionSub(revKey);
+    const kept = history.key;
+    return histSameKey(kept, sought) && histMain(kept) === main && histSub(kept) === revisionSub(revKey);
   }
 }

@@ -213,6 +213,11 @@ class MemoryCursor implements Cursor {
     return this.#current().value.slice();
   }
 
+  lendValue(borrower: Borrower): void {
+    const { value } = this.#current();
+    borrower.take(value, 0, value.length);
+  }
+
   #current(): RowsCursor {
     assert(this.#at !== undefined, 'cursor is on no row');
     return this.#at;

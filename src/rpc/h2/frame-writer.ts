@@ -94,9 +94,7 @@ export class FrameWriter {
   flushTo(socket: Socket): void {
     const chunk = this.#chunk;
     if (chunk === undefined) return;
-    this.#chunk = undefined;
     const last = chunk.subarray(0, this.#at);
-    this.#at = 0;
     if (this.#full.length === 0) {
       socket.write(last);
     } else {
@@ -104,13 +102,13 @@ export class FrameWriter {
       for (const full of this.#full) socket.write(full);
       socket.write(last);
       socket.uncork();
-      this.#full = [];
-      this.#fullBytes = 0;
     }
-    // Nothing is left in the socket: the system has taken it all, and the chunk is free again.
-    if (socket.writableLength === 0 && spareChunks.length < SPARE_CHUNKS_MAX && chunk.length === CHUNK_BYTES) {
-      spareChunks.push(chunk);
+    // Nothing is left in the socket: the system has taken it all, and the chunks are free again.
+    if (socket.writableLength === 0) {
+      for (const full of this.#full) keepSpare(full.buffer);
+      keepSpare(chunk.buffer);
     }
+    this.clear();
   }
 
   /** Forgets what was collected. */
@@ -138,6 +136,10 @@ export class FrameWriter {
     this.#at = bytes;
     return 0;
   }
+}
+
+function keepSpare(buffer: ArrayBufferLike): void {
+  if (spareChunks.length < SPARE_CHUNKS_MAX && buffer.byteLength === CHUNK_BYTES) spareChunks.push(Buffer.from(buffer));
 }
 
 /** Not compressed, `length` bytes. */

@@ -56,6 +56,23 @@ export function registerMaintenance(
   registry.serverStream(Snapshot.path, (call) => streamSnapshot(call, snapshots), { isServedByLearner: () => true });
 }
 
+/** Tag of SnapshotResponse.blob, and at most 5 bytes of length. */
+const BLOB_TAG = 0x1a;
+const BLOB_PREFIX_BYTES_MAX = 6;
+
+/** A SnapshotResponse up to the bytes of its blob, which is so not copied: fields may come in any order. */
+function beforeBlob(remainingBytes: number, version: string, blobBytes: number): Uint8Array {
+  const fields = encodeSnapshotResponse({ remainingBytes, version });
+  const out = new Uint8Array(fields.length + BLOB_PREFIX_BYTES_MAX);
+  out.set(fields);
+  let at = fields.length;
+  out[at++] = BLOB_TAG;
+  let length = blobBytes;
+  for (; length > 0x7f; length >>>= 7) out[at++] = (length & 0x7f) | 0x80;
+  out[at++] = length;
+  return out.subarray(0, at);
+}
+
 /** Chunks of the file, then one with its SHA-256; the client checks that the size is a multiple of 512 plus 32. */
 async function streamSnapshot(call: StreamCall, snapshots: SnapshotSource): Promise<void> {
   const snapshot = await snapshots.open();
@@ -64,9 +81,7 @@ async function streamSnapshot(call: StreamCall, snapshots: SnapshotSource): Prom
     for await (const blob of snapshot.chunks()) {
       if (call.ctx.cancelled) return;
       sentBytes += blob.length;
-      call.send(
-        encodeSnapshotResponse({ remainingBytes: snapshot.sizeBytes - sentBytes, blob, version: snapshot.version }),
-      );
+      call.send(beforeBlob(snapshot.sizeBytes - sentBytes, snapshot.version, blob.length), blob);
       if (call.backlogBytes > SNAPSHOT_BACKLOG_BYTES) await drained(call);
     }
     call.send(encodeSnapshotResponse({ remainingBytes: 0, blob: snapshot.sha256(), version: snapshot.version }));

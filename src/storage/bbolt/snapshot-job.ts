@@ -1,8 +1,8 @@
 /** Copies a pinned state of the store into a bbolt database, in slices. */
 import { must } from '../../base/assert.ts';
-import { compareBytes } from '../../base/bytes.ts';
+import { EMPTY, compareBytes } from '../../base/bytes.ts';
 import { utf8Encode } from '../../base/utf8.ts';
-import type { Cursor, Table } from '../../mvcc/backend.ts';
+import type { Borrower, Cursor, Table } from '../../mvcc/backend.ts';
 import type { Snapshot } from '../../mvcc/write-buffer.ts';
 import type { Job } from '../../ports/job.ts';
 import type { DatabaseWriter } from './database-writer.ts';
@@ -34,6 +34,11 @@ export class SnapshotJob implements Job<number> {
   readonly #meta: MetaRows;
   #bucket = 0;
   #cursor: Cursor | undefined;
+  /** Of the row that is being copied. */
+  #key: Uint8Array = EMPTY;
+  readonly #addRow: Borrower = {
+    take: (bytes, start, end) => this.#writer.add(this.#key, bytes.subarray(start, end)),
+  };
   #sizeBytes: number | undefined;
 
   /** Takes the pin over: close() releases it. */
@@ -77,7 +82,8 @@ export class SnapshotJob implements Job<number> {
     } else if (!this.#cursor.next()) {
       return this.#end();
     }
-    this.#writer.add(this.#cursor.key, this.#cursor.value);
+    this.#key = this.#cursor.key;
+    this.#cursor.lendValue(this.#addRow);
     return true;
   }
 

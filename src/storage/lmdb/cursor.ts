@@ -1,7 +1,7 @@
 /** The Cursor of the Backend port over stored rows, with long keys put together again; see long-keys.ts. */
 import { assert } from '../../base/assert.ts';
 import { EMPTY, concatBytes, equalBytes } from '../../base/bytes.ts';
-import type { Cursor, Table } from '../../mvcc/backend.ts';
+import type { Borrower, Cursor, Table } from '../../mvcc/backend.ts';
 import { LONG_KEYS } from './environment.ts';
 import { CHUNK_BYTES, isLongKey, nodeOf } from './long-keys.ts';
 import type { RawCursor, RawCursors } from './raw-cursor.ts';
@@ -49,6 +49,11 @@ export class LmdbCursor implements Cursor {
   get value(): Uint8Array {
     assert(this.#onRow, 'cursor is on no row');
     return (this.#value ??= this.#current().cursor.takeValue());
+  }
+
+  lendValue(borrower: Borrower): void {
+    assert(this.#onRow, 'cursor is on no row');
+    this.#current().cursor.lendValue(borrower);
   }
 
   /** From a row at the current level, or (`found` false) its end, to the nearest row that is no pointer. */

@@ -191,7 +191,7 @@ export function takeValue(length: number): Uint8Array {
   return takeBytes(valueBuffer, 0, length);
 }
 
-/** Of the value that nativeGet was just called for, in place of takeValue. */
+/** Of the value that was just read, in place of takeValue. */
 export function lendValue(length: number, borrower: Borrower): void {
   borrower.take(valueBuffer, 0, length);
 }

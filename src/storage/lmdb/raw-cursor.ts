@@ -1,11 +1,13 @@
 /** A cursor over a stored table as LMDB sees it: keys no longer than LMDB allows. */
 import { assert } from '../../base/assert.ts';
+import type { Borrower } from '../../mvcc/backend.ts';
 import type { Environment, StoredTable } from './environment.ts';
 import {
   BACKWARD,
   FORWARD,
   currentRead,
   keyByte,
+  lendValue,
   native,
   nativeIterate,
   nativePosition,
@@ -97,6 +99,11 @@ export class RawCursor {
   takeValue(): Uint8Array {
     this.#reread();
     return takeValue(this.#valueBytes);
+  }
+
+  lendValue(borrower: Borrower): void {
+    this.#reread();
+    lendValue(this.#valueBytes, borrower);
   }
 
   #arrive(keyBytes: number): boolean {

@@ -1,6 +1,6 @@
 /** Cursors, and the bytes that views give out. */
 import { beforeEach, expect, test } from 'vitest';
-import { bytes, commit, scan, text, withView } from './support.ts';
+import { bytes, commit, lent, scan, text, withView } from './support.ts';
 import type { Subject } from './support.ts';
 
 export function cursorCases(subject: Subject): void {
@@ -19,6 +19,7 @@ export function cursorCases(subject: Subject): void {
       expect(seek(bytes('b'))).toBe('b');
       expect(seek(bytes('b', 0))).toBe('d');
       expect(text(cursor.value)).toBe('D');
+      expect(text(lent(cursor))).toBe('D');
       expect(cursor.next()).toBe(true);
       expect(text(cursor.key)).toBe('f');
       expect(cursor.next()).toBe(false);
@@ -34,6 +35,7 @@ export function cursorCases(subject: Subject): void {
       expect(() => cursor.next()).toThrow(/on no row/);
       cursor.seek(bytes('g'));
       expect(() => cursor.value).toThrow(/on no row/);
+      expect(() => lent(cursor)).toThrow(/on no row/);
       expect(() => cursor.next()).toThrow(/on no row/);
       cursor.seek(bytes('f'));
       cursor.next();

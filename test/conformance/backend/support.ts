@@ -1,7 +1,8 @@
 /** What the cases of the backend suite share. */
+import { must } from '../../../src/base/assert.ts';
 import { toHex } from '../../../src/base/bytes.ts';
 import { WriteBatch } from '../../../src/mvcc/backend.ts';
-import type { Backend, BackendView, Table } from '../../../src/mvcc/backend.ts';
+import type { Backend, BackendView, Cursor, Table } from '../../../src/mvcc/backend.ts';
 
 /** Gives the backend of the test that runs. */
 export type Subject = () => Backend;
@@ -47,8 +48,19 @@ export type Rows = [key: string, value: string][];
 export function scan(view: BackendView, table: Table, from: Uint8Array = new Uint8Array(1)): Rows {
   const rows: Rows = [];
   const cursor = view.cursor(table);
-  for (let on = cursor.seek(from); on; on = cursor.next()) rows.push([toHex(cursor.key), toHex(cursor.value)]);
+  for (let on = cursor.seek(from); on; on = cursor.next()) {
+    const value = toHex(lent(cursor));
+    rows.push([toHex(cursor.key), toHex(cursor.value)]);
+    if (rows.at(-1)?.[1] !== value) throw new Error(`the value lent, ${value}, is not that of the row ${rows.at(-1)}`);
+  }
   return rows;
+}
+
+/** A copy of the current row's value, as it is lent. */
+export function lent(cursor: Cursor): Uint8Array {
+  let value: Uint8Array | undefined;
+  cursor.lendValue({ take: (from, start, end) => (value = from.slice(start, end)) });
+  return must(value, 'value lent');
 }
 
 export function text(value: Uint8Array | undefined): string | undefined {

@@ -48,6 +48,7 @@ class CountingReader implements ScanReader {
       seek: (key) => visit(inner.seek(key)),
       next: () => visit(inner.next()),
       close: () => inner.close(),
+      lendValue: (borrower) => inner.lendValue(borrower),
       get key() {
         return inner.key;
       },
