@@ -51,7 +51,7 @@ export function scan(view: BackendView, table: Table, from: Uint8Array = new Uin
   for (let on = cursor.seek(from); on; on = cursor.next()) {
     const value = toHex(lent(cursor));
     rows.push([toHex(cursor.key), toHex(cursor.value)]);
-    if (rows.at(-1)?.[1] !== value) throw new Error(`the value lent, ${value}, is not that of the row ${rows.at(-1)}`);
+    if (toHex(cursor.value) !== value) throw new Error(`of row ${toHex(cursor.key)} the value ${value} was lent`);
   }
   return rows;
 }
