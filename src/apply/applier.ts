@@ -17,6 +17,7 @@ import type {
   RangeResponseInit,
   TxnResponseInit,
 } from '../gen/rpc.ts';
+import { NO_DOWNGRADE } from '../membership/versions.ts';
 import type { Lessor } from '../lease/lessor.ts';
 import type { Cluster } from '../membership/cluster.ts';
 import type { MvccEvent } from '../mvcc/event.ts';
@@ -38,6 +39,8 @@ export interface ApplierParts {
   readonly onEvents: (revision: number, events: readonly MvccEvent[]) => void;
   readonly onCompaction: (revision: number) => void;
   readonly onAlarmsChanged: () => void;
+  /** The version of the cluster, or what it is to become, was set. */
+  readonly onVersionChanged: () => void;
 }
 
 /** The answer to each kind of command; its header has only the revision. */
@@ -122,13 +125,19 @@ export class Applier {
         return this.#alarm(command.request);
       case 'clusterVersionSet':
         cluster.setVersion(command.request.ver);
+        this.#parts.onVersionChanged();
         return undefined;
       case 'memberAttrSet': {
         const { memberID, memberAttributes } = command.request;
         cluster.updateAttributes(memberID, memberAttributes?.name ?? '', memberAttributes?.clientUrls ?? []);
         return undefined;
       }
-      case 'downgradeInfoSet':
+      case 'downgradeInfoSet': {
+        const { enabled, ver } = command.request;
+        cluster.setDowngrade(enabled ? { isEnabled: true, targetVersion: ver } : NO_DOWNGRADE);
+        this.#parts.onVersionChanged();
+        return undefined;
+      }
       case 'none':
         return undefined;
     }

@@ -110,6 +110,7 @@ type LimitField =
   | 'compactionBatchLimit'
   | 'compactionSleepMs'
   | 'watchProgressNotifyMs'
+  | 'downgradeCheckMs'
   | 'corruptCheckMs'
   | 'compactHashCheckMs'
   | 'warningApplyMs'
@@ -129,6 +130,7 @@ function limits(values: OptionValues): Pick<ServerConfig, LimitField> {
       positiveOr(values.get('watch-progress-notify-interval'), PROGRESS_NOTIFY_MS_DEFAULT),
       PROGRESS_NOTIFY_MS_MIN,
     ),
+    downgradeCheckMs: Math.max(0, values.get('downgrade-check-time')),
     corruptCheckMs: Math.max(0, values.get('corrupt-check-time')),
     compactHashCheckMs: values.get('compact-hash-check-time'),
     warningApplyMs: values.get('warning-apply-duration'),

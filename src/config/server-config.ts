@@ -66,6 +66,8 @@ export interface ServerConfig {
   readonly compactionBatchLimit: number;
   readonly compactionSleepMs: number;
   readonly watchProgressNotifyMs: number;
+  /** Between two looks whether a downgrade is done; 0: never. */
+  readonly downgradeCheckMs: number;
   /** Between two comparisons of the members' data; 0: never. */
   readonly corruptCheckMs: number;
   /** Between two comparisons of what compactions hashed, with the feature gate CompactHashCheck. */

@@ -4,6 +4,7 @@ import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
 import { clientEndpoints, metricsEndpoints } from '../http/endpoints.ts';
 import { HttpServer } from '../http/http-server.ts';
+import { storageVersionOf } from '../membership/versions.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
 import { CONTENT_TYPE } from '../observability/exposition.ts';
 import { GrpcMetrics } from '../observability/grpc-metrics.ts';
@@ -27,7 +28,6 @@ import { MaintenanceApi } from '../server/maintenance-api.ts';
 import { ServerHealth } from './health.ts';
 import type { Sinks } from './listeners.ts';
 import type { Member } from './member.ts';
-import { STORAGE_SCHEMA_VERSION } from './member-state.ts';
 
 export type TransportName = 'h2' | 'grpc-js';
 
@@ -68,7 +68,7 @@ export class FrontEnd {
     const version = {
       serverVersion: ETCD_COMPAT_VERSION,
       clusterVersion: () => member.core.parts.cluster.version,
-      storageVersion: () => STORAGE_SCHEMA_VERSION,
+      storageVersion: () => storageVersionOf(member.core.parts.cluster.version),
     };
     const httpLogger = logger.child('http/http-server.ts');
     this.#http = new HttpServer(clientEndpoints({ ...endpoints, version }), httpLogger);
@@ -126,7 +126,7 @@ function registerServices(parts: FrontEndParts, kv: KvApi, health: HealthStatus)
   registerWatch(services, member.hub);
   registerLease(services, core, member.leaseApi);
   registerCluster(services, member.clusterApi);
-  const maintenance = new MaintenanceApi(core, member.flusher, ETCD_COMPAT_VERSION, STORAGE_SCHEMA_VERSION);
+  const maintenance = new MaintenanceApi(core, member.flusher);
   registerMaintenance(services, core, maintenance, member.snapshots);
   health.register(services);
   return services;

@@ -7,6 +7,7 @@ import type { ConfState, SnapshotMetadata } from '../gen/raftpb.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { leaseTableKey } from '../lease/lease-table.ts';
 import { Cluster } from '../membership/cluster.ts';
+import { storedStorageVersion, tooOldFor } from '../membership/versions.ts';
 import type { Backend, Reader, Table } from '../mvcc/backend.ts';
 import { MvccStore } from '../mvcc/store.ts';
 import { WriteBuffer } from '../mvcc/write-buffer.ts';
@@ -17,6 +18,7 @@ import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
 import type { PeerNetwork } from '../server/peer-transport.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
+import { ETCD_COMPAT_VERSION } from '../config/version.ts';
 import { discardIncoming, importIncoming, incomingMetadata } from './incoming-snapshot.ts';
 import { markTaken, openLog, type OpenedLog } from './open-log.ts';
 
@@ -24,8 +26,7 @@ const DIR_MODE = 0o700;
 const CONSISTENT_INDEX = utf8Encode('consistent_index');
 const TERM = utf8Encode('term');
 const CONF_STATE = utf8Encode('confState');
-/** The version of the database schema, as Status tells it. */
-export const STORAGE_SCHEMA_VERSION = '3.6.0';
+const STORAGE_VERSION = 'storageVersion';
 
 /** As etcd: one and a half election timeouts, in whole seconds. */
 function ttlSecondsMin(electionMs: number): number {
@@ -130,6 +131,8 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     delete: (table, key) => buffer.delete(table, key),
     rows: (table) => rows(buffer, table),
   });
+  const problem = tooOldFor(cluster.version, ETCD_COMPAT_VERSION);
+  if (problem !== undefined) throw new Error(problem);
   return { ...opened, unlock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
 }
 
@@ -162,19 +165,22 @@ function readApplied(reader: Reader): AppliedState {
   };
 }
 
-/** The rows of table `meta` that tell how far the log is applied. */
-export function appliedRows(applied: AppliedState): Map<string, Uint8Array> {
+/** The rows of table `meta` that tell how far the log is applied, and the schema. */
+export function appliedRows(applied: AppliedState, clusterVersion: string | undefined): Map<string, Uint8Array> {
+  const storageVersion = storedStorageVersion(clusterVersion);
   return new Map([
+    ...(storageVersion === undefined ? [] : [[STORAGE_VERSION, utf8Encode(storageVersion)] as const]),
     ['consistent_index', uint64(applied.index)],
     ['term', uint64(applied.term)],
     ['confState', encodeConfState(applied.confState)],
-    ['storageVersion', utf8Encode(STORAGE_SCHEMA_VERSION)],
   ]);
 }
 
 /** Puts them into the buffer: they go to disk with the changes up to that index. */
-export function stampApplied(buffer: WriteBuffer, applied: AppliedState): void {
-  for (const [name, value] of appliedRows(applied)) buffer.put('meta', utf8Encode(name), value);
+export function stampApplied(buffer: WriteBuffer, applied: AppliedState, clusterVersion: string | undefined): void {
+  const rows = appliedRows(applied, clusterVersion);
+  for (const [name, value] of rows) buffer.put('meta', utf8Encode(name), value);
+  if (!rows.has(STORAGE_VERSION)) buffer.delete('meta', utf8Encode(STORAGE_VERSION));
 }
 
 function uint64(value: number): Uint8Array {

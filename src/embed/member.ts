@@ -29,11 +29,11 @@ import { SnapshotDispatch } from '../server/snapshot-dispatch.ts';
 import { WatchDriver } from '../server/watch-driver.ts';
 import { WatchSource } from '../server/watch-source.ts';
 import { DatabaseSnapshots } from '../storage/bbolt/database-snapshots.ts';
+import { shortVersion, storedStorageVersion, tooOldFor } from '../membership/versions.ts';
 import { DEFAULT_WATCH_HUB_OPTIONS, WatchHub } from '../watch/watch-hub.ts';
 import {
   appliedRows,
   openMemberState,
-  STORAGE_SCHEMA_VERSION,
   stampApplied,
   type AppliedState,
   type MemberState,
@@ -98,6 +98,8 @@ export class Member {
   readonly #leaseKeeper: LeaseKeeper;
   readonly #watchDriver: WatchDriver;
   readonly #proposals: Proposals;
+  /** As the metrics tell it. */
+  #shownVersion: string | undefined;
   #isStopped = false;
 
   static async open(parts: MemberParts): Promise<Member> {
@@ -175,8 +177,8 @@ export class Member {
       dir: state.databaseDir,
       buffer: state.buffer,
       jobs: this.jobs,
-      meta: () => appliedRows(this.#applied()),
-      version: STORAGE_SCHEMA_VERSION,
+      meta: () => appliedRows(this.#applied(), cluster.version),
+      version: () => storedStorageVersion(cluster.version) ?? '',
     });
     this.#snapshotDispatch = new SnapshotDispatch({
       snapshots: this.snapshots,
@@ -187,7 +189,8 @@ export class Member {
       logger: logger.child('server/snapshot-dispatch.ts'),
       failed: (id) => this.#node.reportSnapshot(id, false),
     });
-    this.#versionKeeper = new ClusterVersionKeeper(this.core, ETCD_COMPAT_VERSION);
+    this.#versionKeeper = new ClusterVersionKeeper(this.core, config.downgradeCheckMs);
+    this.#versionChanged();
     this.#corruption = new CorruptionChecker(this.core, {
       periodMs: config.corruptCheckMs,
       compactionPeriodMs: config.featureGates.CompactHashCheck ? config.compactHashCheckMs : 0,
@@ -202,8 +205,6 @@ export class Member {
         core,
         cluster,
         leases,
-        serverVersion: ETCD_COMPAT_VERSION,
-        storageVersion: STORAGE_SCHEMA_VERSION,
         storeSnapshot: (metadata, database) =>
           storeIncoming(this.#parts.platform.files, this.state.databaseDir, metadata, database),
         onSnapshotStored: () => this.#parts.onSnapshotStored?.(),
@@ -318,7 +319,7 @@ export class Member {
 
   #makeFlusher(): Flusher {
     const { config, clock, metrics, onFatal } = this.#parts;
-    const { backend, buffer } = this.state;
+    const { backend, buffer, cluster } = this.state;
     return new Flusher(
       { intervalMs: config.backendBatchIntervalMs, flushBytes: FLUSH_BYTES, pendingBytesMax: PENDING_BYTES_MAX },
       {
@@ -327,7 +328,7 @@ export class Member {
         clock,
         stamp: () => {
           const applied = this.#applied();
-          stampApplied(buffer, applied);
+          stampApplied(buffer, applied, cluster.version);
           return { appliedIndex: applied.index };
         },
         onFlushed: (index) => {
@@ -353,6 +354,7 @@ export class Member {
       hasRoom: (costBytes) => this.core.hasRoom(costBytes),
       onEvents: (revision, events) => this.hub.notify(revision, events),
       onCompaction: () => this.compactor.kick(),
+      onVersionChanged: () => this.#versionChanged(),
       onAlarmsChanged: () => applyLogger.warn('alarms changed', { active: alarms.list(0).length }),
     });
     return new ApplyLoop(
@@ -379,6 +381,20 @@ export class Member {
     );
   }
 
+  #versionChanged(): void {
+    const { cluster } = this.state;
+    const { clusterVersion } = this.#parts.metrics;
+    const version = cluster.version === undefined ? undefined : shortVersion(cluster.version);
+    if (version !== this.#shownVersion) {
+      if (this.#shownVersion !== undefined) clusterVersion.with(this.#shownVersion).set(0);
+      if (version !== undefined) clusterVersion.with(version).set(1);
+      this.#shownVersion = version;
+    }
+    // It may not understand what comes into the log from here on.
+    const problem = tooOldFor(cluster.version, ETCD_COMPAT_VERSION);
+    if (problem !== undefined) this.#parts.onFatal('the cluster has left this member behind', new Error(problem));
+  }
+
   #applyConfChange(entry: Entry): ConfChangeOutcome {
     if (entry.type !== EntryType.EntryConfChange) throw new Error(`conf change of type ${entry.type} in the log`);
     const change = decodeConfChange(entry.data);
@@ -400,6 +416,7 @@ export class Member {
     const { state } = this;
     return new ServerCore({
       ...state,
+      serverVersion: ETCD_COMPAT_VERSION,
       limits: coreLimits(config),
       node: this.#node,
       applyLoop: this.#applyLoop,

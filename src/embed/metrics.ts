@@ -31,7 +31,6 @@ export function collectServerMetrics(
     const isActive = (): boolean => alarms.list(AlarmType[name]).some((alarm) => alarm.memberID === memberId);
     server.alarms.with(memberId.toString(16), name).collect(() => (isActive() ? 1 : 0));
   }
-  metrics.clusterVersion.with('3.6').set(1);
   collectStore(metrics, core);
   collectWatches(metrics, hub);
 }

@@ -4,6 +4,7 @@ import { etcdError } from '../base/etcd-error.ts';
 import { utf8Encode } from '../base/utf8.ts';
 import { decodeMember, encodeMember, type Member } from './member.ts';
 import { decodeText } from './text.ts';
+import { NO_DOWNGRADE, type Downgrade } from './versions.ts';
 
 /** Where the cluster keeps itself: rows of the backend's tables of the same names. */
 export interface ClusterTables {
@@ -19,6 +20,7 @@ export interface MemberChange {
 }
 
 const CLUSTER_VERSION_KEY = utf8Encode('clusterVersion');
+const DOWNGRADE_KEY = utf8Encode('downgrade');
 const REMOVED_MARK = utf8Encode('removed');
 
 /** A member's id as text: lower-case hex without padding. */
@@ -33,6 +35,7 @@ export class Cluster {
   readonly #removed = new Set<bigint>();
   /** `3.6.0`; undefined until the leader has set it. */
   #version: string | undefined;
+  #downgrade = NO_DOWNGRADE;
 
   /** Reads what the tables hold. */
   constructor(tables: ClusterTables) {
@@ -44,11 +47,16 @@ export class Cluster {
     for (const { key } of tables.rows('membersRemoved')) this.#removed.add(BigInt(`0x${decodeText(key)}`));
     for (const { key, value } of tables.rows('cluster')) {
       if (decodeText(key) === 'clusterVersion') this.#version = decodeText(value);
+      if (decodeText(key) === 'downgrade') this.#downgrade = decodeDowngrade(value);
     }
   }
 
   get version(): string | undefined {
     return this.#version;
+  }
+
+  get downgrade(): Downgrade {
+    return this.#downgrade;
   }
 
   /** Ascending by id. */
@@ -133,6 +141,13 @@ export class Cluster {
     this.#tables.put('cluster', CLUSTER_VERSION_KEY, utf8Encode(version));
   }
 
+  setDowngrade(downgrade: Downgrade): void {
+    this.#downgrade = downgrade;
+    const { targetVersion, isEnabled } = downgrade;
+    const json = JSON.stringify({ 'target-version': targetVersion, enabled: isEnabled });
+    this.#tables.put('cluster', DOWNGRADE_KEY, utf8Encode(json));
+  }
+
   #change(id: bigint, change: Partial<Member>): void {
     const member = this.#members.get(id);
     assert(member !== undefined, 'change of an unknown member', { id: idText(id) });
@@ -143,4 +158,13 @@ export class Cluster {
     this.#members.set(member.id, member);
     this.#tables.put('members', utf8Encode(idText(member.id)), encodeMember(member));
   }
+}
+
+/** Throws SyntaxError when it is not a downgrade's JSON. */
+function decodeDowngrade(bytes: Uint8Array): Downgrade {
+  const fields = JSON.parse(decodeText(bytes)) as Record<string, unknown> | null;
+  const target = fields?.['target-version'];
+  return fields?.['enabled'] === true && typeof target === 'string'
+    ? { isEnabled: true, targetVersion: target }
+    : NO_DOWNGRADE;
 }

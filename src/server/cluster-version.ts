@@ -1,45 +1,43 @@
-/** On the leader: keeps the version of the cluster at the lowest minor version of its members (etcd-behaviour §9.5). */
+/** On the leader: keeps the version of the cluster where its members and a wanted downgrade say (etcd-behaviour §9.5). */
+import { minorOf, minorRelease, nextClusterVersion } from '../membership/versions.ts';
 import type { ServerCore } from './core.ts';
+import { setDowngrade } from './downgrade.ts';
 
 /** As etcd. */
 const PERIOD_MS = 4000;
-/** What a cluster has as long as not all members have answered. */
-const INITIAL_VERSION = '3.0.0';
 
 export class ClusterVersionKeeper {
   readonly #core: ServerCore;
-  readonly #serverVersion: string;
-  #cancel: (() => void) | undefined;
+  /** Between two looks whether a downgrade is done; 0: never. */
+  readonly #downgradeCheckMs: number;
+  readonly #cancels = new Set<() => void>();
   #deciding = false;
 
-  constructor(core: ServerCore, serverVersion: string) {
+  constructor(core: ServerCore, downgradeCheckMs: number) {
     this.#core = core;
-    this.#serverVersion = serverVersion;
+    this.#downgradeCheckMs = downgradeCheckMs;
   }
 
   start(): void {
-    this.#cancel = this.#core.parts.clock.after(PERIOD_MS, () => {
-      this.start();
-      void this.decide();
-    });
+    this.#every(PERIOD_MS, () => this.decide());
+    if (this.#downgradeCheckMs > 0) this.#every(this.#downgradeCheckMs, () => this.#endDowngrade());
   }
 
   stop(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
+    for (const cancel of this.#cancels) cancel();
+    this.#cancels.clear();
   }
 
-  /** Sets the version now if it has to change. It only goes up. */
+  /** Sets the version now if it has to change. */
   async decide(): Promise<void> {
     const { node, cluster, logger } = this.#core.parts;
     if (!node.isLeader || this.#deciding) return;
     this.#deciding = true;
     try {
-      const lowest = await this.#lowestVersion();
+      const versions = await this.#memberVersions();
       const current = cluster.version;
-      const ver = lowest ?? (current === undefined ? INITIAL_VERSION : undefined);
+      const ver = nextClusterVersion(current, lowestOf(versions), cluster.downgrade);
       if (ver === undefined || !node.isLeader) return;
-      if (current !== undefined && minorOf(ver) <= minorOf(current)) return;
       const request = { ver };
       await this.#core.proposeInternal({ clusterVersionSet: request }, { kind: 'clusterVersionSet', request });
       logger.info('updated cluster version', { from: current, to: ver });
@@ -50,29 +48,48 @@ export class ClusterVersionKeeper {
     }
   }
 
-  /** `X.Y.0`; undefined while a member does not answer. */
-  async #lowestVersion(): Promise<string | undefined> {
-    const { cluster, memberId, calls } = this.#core.parts;
+  /** All members have the version that the cluster was to go back to. */
+  async #endDowngrade(): Promise<void> {
+    const { node, cluster, logger } = this.#core.parts;
+    const { isEnabled, targetVersion } = cluster.downgrade;
+    if (!node.isLeader || !isEnabled) return;
+    const versions = await this.#memberVersions();
+    if (!versions.every((version) => version !== undefined && minorRelease(version) === targetVersion)) return;
+    try {
+      await setDowngrade(this.#core, { enabled: false, ver: '' });
+      logger.info('the cluster has been downgraded', { 'cluster-version': targetVersion });
+    } catch (error) {
+      logger.warn('failed to end the downgrade', { error: String(error) });
+    }
+  }
+
+  #every(periodMs: number, act: () => Promise<void>): void {
+    const cancel = this.#core.parts.clock.after(periodMs, () => {
+      this.#cancels.delete(cancel);
+      this.#every(periodMs, act);
+      void act();
+    });
+    this.#cancels.add(cancel);
+  }
+
+  /** Of every member; undefined where one does not answer. */
+  async #memberVersions(): Promise<(string | undefined)[]> {
+    const { cluster, memberId, calls, serverVersion } = this.#core.parts;
     const others = cluster.members().filter(({ id }) => id !== memberId);
-    const answers = await Promise.all(
-      others.map(({ peerURLs }) =>
-        calls.versions(peerURLs).then(
-          ({ server }) => server,
-          () => undefined,
-        ),
+    const answers = others.map(({ peerURLs }) =>
+      calls.versions(peerURLs).then(
+        ({ server }) => server,
+        () => undefined,
       ),
     );
-    let lowest = this.#serverVersion;
-    for (const version of answers) {
-      if (version === undefined || minorOf(version) === 0) return undefined;
-      if (minorOf(version) < minorOf(lowest)) lowest = version;
-    }
-    return `${lowest.split('.').slice(0, 2).join('.')}.0`;
+    return [serverVersion, ...(await Promise.all(answers))];
   }
 }
 
-/** Major and minor version as one number; 0 for what is no version. */
-function minorOf(version: string): number {
-  const [, major, minor] = /^(\d{1,4})\.(\d{1,4})\./.exec(version) ?? [];
-  return Number(major ?? 0) * 10_000 + Number(minor ?? 0);
+/** undefined unless all are known. */
+function lowestOf(versions: readonly (string | undefined)[]): string | undefined {
+  return versions.reduce((lowest, version) => {
+    if (lowest === undefined || version === undefined) return undefined;
+    return minorOf(version) < minorOf(lowest) ? version : lowest;
+  });
 }

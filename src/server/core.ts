@@ -41,6 +41,8 @@ export interface CoreLimits {
 
 export interface CoreParts {
   readonly memberId: bigint;
+  /** The release of etcd that this member behaves like. */
+  readonly serverVersion: string;
   readonly clusterId: bigint;
   readonly limits: CoreLimits;
   readonly backend: Backend;

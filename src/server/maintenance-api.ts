@@ -9,23 +9,19 @@ import {
   type StatusResponseInit,
 } from '../gen/rpc.ts';
 import type { Responses } from '../apply/applier.ts';
+import { storageVersionOf } from '../membership/versions.ts';
 import type { ServerCore } from './core.ts';
 import type { Flusher } from './flusher.ts';
 
 export class MaintenanceApi {
   readonly #core: ServerCore;
   readonly #flusher: Flusher;
-  /** What Status says the server is (an etcd version), and the version of its storage schema. */
-  readonly #version: string;
-  readonly #storageVersion: string;
   /** In the order in which they were asked for: only one rewrites the file at a time. */
   #defragmenting: Promise<void> = Promise.resolve();
 
-  constructor(core: ServerCore, flusher: Flusher, version: string, storageVersion: string) {
+  constructor(core: ServerCore, flusher: Flusher) {
     this.#core = core;
     this.#flusher = flusher;
-    this.#version = version;
-    this.#storageVersion = storageVersion;
   }
 
   /** All three actions go through the log, GET too. */
@@ -35,10 +31,11 @@ export class MaintenanceApi {
   }
 
   status(): StatusResponseInit {
-    const { store, node, applyLoop, backend, limits, memberId, cluster } = this.#core.parts;
+    const { store, node, applyLoop, backend, limits, memberId, cluster, serverVersion } = this.#core.parts;
+    const { isEnabled: enabled, targetVersion } = cluster.downgrade;
     return {
       header: this.#core.header(store.currentRev),
-      version: this.#version,
+      version: serverVersion,
       dbSize: backend.sizeBytes(),
       leader: node.leader,
       raftIndex: node.commitIndex,
@@ -47,9 +44,9 @@ export class MaintenanceApi {
       errors: this.#errors(),
       dbSizeInUse: backend.sizeInUseBytes(),
       isLearner: cluster.member(memberId)?.isLearner ?? false,
-      storageVersion: this.#storageVersion,
+      storageVersion: storageVersionOf(cluster.version) ?? '',
       dbSizeQuota: Number.isFinite(limits.quotaBytes) ? limits.quotaBytes : 0,
-      downgradeInfo: { enabled: false, targetVersion: '' },
+      downgradeInfo: { enabled, targetVersion },
     };
   }
 

@@ -9,17 +9,19 @@ import type {
   LeaseTimeToLiveResponse,
 } from '../gen/rpc.ts';
 import type { Member } from '../membership/member.ts';
+import { storageVersionOf } from '../membership/versions.ts';
 import type { ClusterApi } from './cluster-api.ts';
 import type { ServerCore } from './core.ts';
 import type { LeaseApi } from './lease-api.ts';
 import type { PeerHandler, PeerVersions } from './peer-transport.ts';
 
+/** How long a member that wants to join waits for an answer that is certain. */
+const QUORUM_PATIENCE_MS = 500;
+
 export interface PeerServiceParts {
   readonly core: ServerCore;
   readonly cluster: ClusterApi;
   readonly leases: LeaseApi;
-  readonly serverVersion: string;
-  readonly storageVersion: string;
   /** Stores a snapshot; durable when it resolves. */
   readonly storeSnapshot: (metadata: SnapshotMetadata, database: AsyncIterable<Uint8Array>) => Promise<void>;
   /** A snapshot was stored: the member has to start again with it. */
@@ -90,8 +92,8 @@ export class PeerService implements PeerHandler {
   }
 
   versions(): PeerVersions {
-    const { serverVersion, storageVersion, core } = this.#parts;
-    return { server: serverVersion, cluster: core.parts.cluster.version, storage: storageVersion };
+    const { serverVersion, cluster } = this.#parts.core.parts;
+    return { server: serverVersion, cluster: cluster.version, storage: storageVersionOf(cluster.version) };
   }
 
   async promoteMember(id: bigint): Promise<readonly Member[]> {
@@ -122,7 +124,24 @@ export class PeerService implements PeerHandler {
     return { header, ID: request.ID, TTL: found.TTL, grantedTTL: found.grantedTTL, keys: found.keys };
   }
 
-  isDowngradeEnabled(): Promise<boolean> {
-    return Promise.resolve(false);
+  /**
+   * For members that want to join. Those of etcd 3.5 would look for a cluster that is still at the version above theirs; this
+   * one is at theirs as soon as the downgrade has begun, so that they find what they need without it. Where a quorum is missing,
+   * the one who asks may be the one who is needed for it: then what is applied here has to do.
+   */
+  async isDowngradeEnabled(): Promise<boolean> {
+    const { core } = this.#parts;
+    const { clock } = core.parts;
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(QUORUM_PATIENCE_MS, resolve);
+      Promise.resolve(core.linearizable())
+        .catch(() => {})
+        .finally(() => {
+          cancel();
+          resolve();
+        });
+    });
+    const { downgrade, version } = core.parts.cluster;
+    return downgrade.isEnabled && downgrade.targetVersion !== version;
   }
 }

@@ -58,6 +58,7 @@ const ERRORS = {
   InvalidAuthMgmt: [Status.InvalidArgument, 'etcdserver: invalid auth management'],
   RootUserNotExist: [Status.FailedPrecondition, 'etcdserver: root user does not exist'],
   WrongDowngradeVersionFormat: [Status.InvalidArgument, 'etcdserver: wrong downgrade target version format'],
+  DowngradeInProcess: [Status.FailedPrecondition, 'etcdserver: cluster has a downgrade job in progress'],
   InvalidDowngradeTargetVersion: [Status.InvalidArgument, 'etcdserver: invalid downgrade target version'],
 } as const satisfies Record<string, readonly [number, string]>;
 

@@ -191,7 +191,7 @@ export const CLUSTERING_OPTIONS = [
     name: 'downgrade-check-time',
     type: 'duration',
     default: '5s',
-    support: 'noEffect',
+    support: 'supported',
     former: ['experimental-downgrade-check-time'],
     help: 'Time between two checks whether a downgrade is done.',
   },

@@ -21,8 +21,8 @@ export interface DatabaseSnapshotsParts {
   readonly jobs: JobRunner;
   /** The rows of bucket `meta` that must match the state pinned in the same step. */
   readonly meta: () => MetaRows;
-  /** Version of the storage schema. */
-  readonly version: string;
+  /** Version of the storage schema; empty where the database does not say. */
+  readonly version: () => string;
 }
 
 export class DatabaseSnapshots implements SnapshotSource {
@@ -49,9 +49,10 @@ export class DatabaseSnapshots implements SnapshotSource {
     try {
       const gathered = new GatheringFile(file);
       const writer = new DatabaseWriter(gathered);
+      const schema = version();
       const sizeBytes = await jobs.run(new SnapshotJob(buffer.pin(), writer, meta()));
       gathered.flush();
-      return new OpenSnapshot(file, sizeBytes, version, close);
+      return new OpenSnapshot(file, sizeBytes, schema, close);
     } catch (error) {
       close();
       throw error;

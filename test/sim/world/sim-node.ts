@@ -1,7 +1,7 @@
 /** A machine, and the member that runs on it: the real one, over a simulated disk, database and clock. */
 import type { ServerConfig } from '../../../src/config/server-config.ts';
 import { Member, type MemberParts } from '../../../src/embed/member.ts';
-import { type Platform, STORAGE_SCHEMA_VERSION } from '../../../src/embed/member-state.ts';
+import type { Platform } from '../../../src/embed/member-state.ts';
 import { createEtcdMetrics } from '../../../src/observability/etcd-metrics.ts';
 import type { RootLogger } from '../../../src/observability/logger.ts';
 import { MetricRegistry } from '../../../src/observability/metric-registry.ts';
@@ -386,8 +386,7 @@ export class SimProcess {
     registerWatch(this.services, hub);
     registerLease(this.services, core, member.leaseApi);
     registerCluster(this.services, member.clusterApi);
-    const maintenance = new MaintenanceApi(core, flusher, '3.6.0', STORAGE_SCHEMA_VERSION);
-    registerMaintenance(this.services, core, maintenance, member.snapshots);
+    registerMaintenance(this.services, core, new MaintenanceApi(core, flusher), member.snapshots);
   }
 
   #logger(): RootLogger {

@@ -44,6 +44,7 @@ describe('the configuration', () => {
       compactionBatchLimit: 1_000,
       compactionSleepMs: 10,
       watchProgressNotifyMs: 600_000,
+      downgradeCheckMs: 5_000,
       corruptCheckMs: 0,
       compactHashCheckMs: 60_000,
       warningApplyMs: 100,

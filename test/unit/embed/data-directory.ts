@@ -46,12 +46,12 @@ export class DataDirectory {
     await new Promise<void>((resolve) => wal.close(() => resolve()));
   }
 
-  /** Writes a database that holds the log up to there; the minor version of the cluster says so too. */
+  /** Writes a database that holds the log up to there; the patch version of the cluster says so too. */
   async writeDatabase(index: number, term: number, confState: ConfState): Promise<void> {
     const backend = this.#openBackend(DATABASE);
     const buffer = new WriteBuffer(backend);
-    stampApplied(buffer, { index, term, confState });
-    buffer.put('cluster', utf8Encode('clusterVersion'), utf8Encode(`3.${index}.0`));
+    stampApplied(buffer, { index, term, confState }, undefined);
+    buffer.put('cluster', utf8Encode('clusterVersion'), utf8Encode(`3.0.${index}`));
     const batch = buffer.beginFlush();
     if (batch !== undefined) await new Promise<void>((resolve) => backend.commit(batch, () => resolve()));
     if (batch !== undefined) buffer.endFlush();
@@ -134,7 +134,7 @@ export function leaderSnapshot(metadata: SnapshotMetadata & { confState: ConfSta
   const file = files.open('/db', 'create');
   const writer = new DatabaseWriter(file);
   writer.beginBucket('cluster');
-  writer.add(utf8Encode('clusterVersion'), utf8Encode(`3.${metadata.index}.0`));
+  writer.add(utf8Encode('clusterVersion'), utf8Encode(`3.0.${metadata.index}`));
   writer.endBucket();
   writer.beginBucket('key');
   writer.endBucket();

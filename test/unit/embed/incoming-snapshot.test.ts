@@ -60,7 +60,7 @@ function expectUsable(state: MemberState, situation: Situation, label: string): 
   const { applied, hardState, logStart, entries } = state;
   const isNew = applied.index === SNAPSHOT.metadata.index;
   if (!isNew) expect(applied.index, label).toBe(situation.applied);
-  expect(state.cluster.version, label).toBe(`3.${applied.index}.0`);
+  expect(state.cluster.version, label).toBe(`3.0.${applied.index}`);
   expect(applied.confState.voters, label).toEqual(isNew ? NEW.voters : OLD.voters);
   expect(hardState.commit, label).toBeGreaterThanOrEqual(applied.index);
   expect(hardState.term, label).toBeGreaterThanOrEqual(situation.hardState.term);
@@ -198,7 +198,7 @@ describe('a snapshot that is not stored', () => {
     const later = leaderSnapshot({ index: 20, term: 4, confState: NEW });
     await storeIncoming(directory.files, DATABASE_DIR, later.metadata, inPieces(later.database, 999));
     const state = await directory.open();
-    expect([state.applied.index, state.cluster.version]).toEqual([20, '3.20.0']);
+    expect([state.applied.index, state.cluster.version]).toEqual([20, '3.0.20']);
     await closeState(state);
   });
 });
