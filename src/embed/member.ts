@@ -244,6 +244,7 @@ export class Member {
     this.core.stop();
     this.jobs.stop();
     this.#node.stop();
+    this.#applyLoop.stop();
     this.#calls.close();
     await this.#transport.stop();
     await new Promise<void>((resolve) => this.flusher.flush(resolve));

@@ -97,9 +97,9 @@ export class Raft {
     return this.#state.log.lastIndex;
   }
 
-  /** Payload of the log in memory: what compactLog() can give back. */
+  /** What the log takes in memory, about: what compactLog() can give back. */
   get logBytes(): number {
-    return this.#state.log.bytes;
+    return this.#state.log.memoryBytes;
   }
 
   get configuration(): Configuration {

@@ -54,6 +54,7 @@ export class ApplyLoop {
   #appliedIndex: number;
   #appliedTerm: number;
   #scheduled = false;
+  #isStopped = false;
 
   constructor(parts: ApplyLoopParts, appliedIndex: number, appliedTerm: number) {
     this.#parts = parts;
@@ -84,6 +85,11 @@ export class ApplyLoop {
     if (!this.#scheduled) this.#slice();
   }
 
+  /** Applies nothing any more; the next start goes on where this one ends. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   /** Calls `done` once everything up to `index` is applied; at once if it is. Indexes must come in ascending order. */
   whenApplied(index: number, done: () => void): void {
     if (index <= this.#appliedIndex) done();
@@ -92,7 +98,7 @@ export class ApplyLoop {
 
   #slice(): void {
     const { clock, isBlocked, onApplied } = this.#parts;
-    if (this.#entries.size === 0 || isBlocked()) return;
+    if (this.#entries.size === 0 || this.#isStopped || isBlocked()) return;
     const startMs = clock.monotonicMs();
     let nowMs = startMs;
     for (let done = 1; this.#entries.size > 0; done++) {

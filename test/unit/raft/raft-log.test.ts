@@ -73,6 +73,20 @@ describe('RaftLog', () => {
     expect(log.bytes).toBe(4);
   });
 
+  test('an entry without payload takes memory too, until it is compacted', () => {
+    const log = logOf([1]);
+    const before = log.memoryBytes;
+    log.append([{ type: 0, term: 1, index: 2, data: new Uint8Array(0) }]);
+    expect(log.memoryBytes).toBeGreaterThan(before + 100);
+    log.commitTo(2);
+    log.takeUnpersisted();
+    log.setDurable(2);
+    log.takeCommitted(Infinity, Infinity);
+    log.setApplied(2);
+    log.compactTo(2);
+    expect(log.memoryBytes).toBe(0);
+  });
+
   test('merge agrees with a slow model: keep what matches, cut at the first conflict', () => {
     const terms = fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 6 }).map((list) => list.sort((a, b) => a - b));
     fc.assert(
