@@ -47,6 +47,7 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
     name: values.get('name'),
     initialCluster: readInitialCluster(values, context.memberExists(dirs.walDir)),
     initialClusterState: values.get('initial-cluster-state'),
+    forceNewCluster: values.get('force-new-cluster'),
     initialClusterToken: values.get('initial-cluster-token'),
     grpcKeepalive: keepalive(values),
     log,

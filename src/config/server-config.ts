@@ -40,6 +40,8 @@ export interface ServerConfig {
   readonly initialCluster: readonly InitialMember[];
   readonly initialClusterState: 'new' | 'existing';
   readonly initialClusterToken: string;
+  /** The data of this member become a cluster of its own: its other members are lost. */
+  readonly forceNewCluster: boolean;
 
   /** Applied entries between two snapshots; at least 1. */
   readonly snapshotCount: number;

@@ -6,6 +6,7 @@ import type { Member as ClusterMember } from '../membership/member.ts';
 import type { LogPosition } from '../raft/types.ts';
 import { bootstrap, type Bootstrap, type InitialMember } from '../server/bootstrap.ts';
 import type { DurableLog } from '../server/durable-log.ts';
+import { forceNewCluster } from '../server/forced-cluster.ts';
 import type { PeerCalls, PeerMembers, PeerNetwork } from '../server/peer-transport.ts';
 import { createWal, openWal, walExists } from '../storage/wal/open.ts';
 import type { AppliedState } from './member-state.ts';
@@ -37,12 +38,23 @@ export async function openLog(
   const { log, hardState, entries } = opened;
   // The process before died when it had made the log, and not yet written what a cluster begins with.
   const isBlank = appliedIndex === 0 && entries.length === 0 && hardState.term === 0;
+  if (!isBlank && config.forceNewCluster) return forced(opened, config, applied);
   if (!isBlank || config.initialClusterState !== 'new') return opened;
   const first = bootstrapOf(config);
   if (first.self.id !== opened.memberId || first.clusterId !== opened.clusterId) {
     throw new Error(`the WAL in ${options.dir} was begun with other flags, and never used: remove it`);
   }
   return writeFirst(log, first);
+}
+
+/** The other members are lost: the log goes on as that of this one alone. */
+async function forced(opened: OpenedLog, config: ServerConfig, applied: AppliedState): Promise<OpenedLog> {
+  const { memberId: self, log } = opened;
+  const peerURLs = config.initialAdvertisePeerUrls.map(({ text }) => text);
+  const { index: appliedIndex, confState } = applied;
+  const { entries, changes, hardState } = forceNewCluster({ ...opened, self, peerURLs, appliedIndex, confState });
+  await done((ended) => log.append(hardState, changes, true, ended));
+  return { ...opened, hardState, entries };
 }
 
 /** The database was replaced by a snapshot: the log goes on from there. */

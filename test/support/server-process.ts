@@ -87,11 +87,11 @@ export class ServerProcess {
     return this.#log.slice(-lines).join('\n');
   }
 
-  /** Starts the process (again) on the same ports and data directory; it must not be running. */
-  async restart(): Promise<void> {
+  /** Starts the process (again) on the same ports and data directory, with `more` flags; it must not be running. */
+  async restart(more: readonly string[] = []): Promise<void> {
     if (this.#child) throw new Error(`${this.kind} is still running`);
     this.#log = [];
-    const child = spawn(this.#command.file, [...this.#command.args, ...this.#flags()], {
+    const child = spawn(this.#command.file, [...this.#command.args, ...this.#flags(), ...more], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...withoutEtcdVariables(process.env), ...this.#options.env },
     });

@@ -72,8 +72,8 @@ export const UNSAFE_OPTIONS = [
     name: 'force-new-cluster',
     type: 'bool',
     default: 'false',
-    support: 'unsupported',
-    help: 'Make the data of this member a cluster of its own.',
+    support: 'supported',
+    help: 'Make the data of this member a cluster of its own: only when all others are lost. Drop it after the first start.',
   },
   {
     name: 'unsafe-no-fsync',

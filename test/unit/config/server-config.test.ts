@@ -26,6 +26,7 @@ describe('the configuration', () => {
       initialCluster: [{ name: 'default', peerURLs: ['http://localhost:2380'] }],
       initialClusterState: 'new',
       initialClusterToken: 'etcd-cluster',
+      forceNewCluster: false,
       snapshotCount: 10_000,
       snapshotCatchupEntries: 5_000,
       walFilesMax: 5,
