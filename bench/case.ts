@@ -1,4 +1,5 @@
 /** What a case of the benchmark is. */
+import type { Cluster } from './servers/cluster.ts';
 import type { Server, ServerKind } from './servers/server.ts';
 import type { Sizes } from './sizes.ts';
 import type { Better } from './statistics.ts';
@@ -31,6 +32,8 @@ export interface CaseContext {
   readonly dir: string;
   /** Whatever still runs when the case has ended is ended. */
   start(options?: StartServer): Promise<Server>;
+  /** The same for several members that form a cluster, as many as the benchmark was told. */
+  startCluster(): Promise<Cluster>;
   /** Where start() puts a data directory of this name. */
   dataDir(name?: string): string;
 }

@@ -1,7 +1,7 @@
 /** `npm run bench`: quorate and a real etcd under the same load, one after the other. See docs/benchmarks.md. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { allCases } from './cases/all.ts';
+import { allCases, clusterCases } from './cases/all.ts';
 import { h2loadVersion } from './load/h2load.ts';
 import { describeMachine } from './machine.ts';
 import { chooseCases, parseOptions } from './options.ts';
@@ -19,13 +19,14 @@ const ROOT = join(import.meta.dirname, '..');
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 
 const names = [...new Set(Object.values(SIZES).flatMap((sizes) => allCases(sizes).map(({ name }) => name)))];
-const options = parseOptions(process.argv.slice(2), names);
+const clusterNames = clusterCases.map(({ name }) => name);
+const options = parseOptions(process.argv.slice(2), names, clusterNames);
 process.exitCode = await main();
 
 async function main(): Promise<number> {
   const sizes = SIZES[options.size];
   const rounds = options.rounds ?? sizes.rounds;
-  const cases = chooseCases(allCases(sizes), options.only);
+  const cases = chooseCases(options.members === 1 ? allCases(sizes) : clusterCases, options.only);
   // Not in the system's folder for temporary files, which may be memory: there, a sync costs nothing.
   const workDir = join(resolve(options.dir ?? join(ROOT, '.cache', 'bench')), `run-${process.pid}`);
   const removeWork = (): void => rmSync(workDir, { recursive: true, force: true });
@@ -42,6 +43,7 @@ async function main(): Promise<number> {
       servers,
       sizes,
       rounds,
+      members: options.members,
       workDir,
       onStep: (what) => progress.step(what),
       onStepDone: (error) => progress.stepDone(error),
@@ -51,6 +53,7 @@ async function main(): Promise<number> {
       date: new Date().toISOString(),
       size: options.size,
       rounds,
+      members: options.members,
       machine,
       versions: Object.fromEntries(servers.map(({ kind, version }) => [kind, version])),
       commit,

@@ -2,6 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BenchCase, CaseContext, Measurement } from './case.ts';
+import { Cluster } from './servers/cluster.ts';
 import { Server, type ServerKind, type ServerSpec } from './servers/server.ts';
 import type { Sizes } from './sizes.ts';
 
@@ -18,6 +19,8 @@ export interface RunnerParts {
   readonly servers: readonly ServerSpec[];
   readonly sizes: Sizes;
   readonly rounds: number;
+  /** Of a cluster, in the cases that start one. */
+  readonly members: number;
   readonly workDir: string;
   readonly onStep: (what: string) => void;
   readonly onStepDone: (error: string | undefined) => void;
@@ -53,7 +56,7 @@ async function runStep(parts: RunnerParts, one: BenchCase, spec: ServerSpec): Pr
   const dir = join(parts.workDir, `${one.name}-${spec.kind}`);
   await rm(dir, { recursive: true, force: true });
   await mkdir(dir, { recursive: true });
-  const started: Server[] = [];
+  const started: (Server | Cluster)[] = [];
   const dataDir = (name = 'data'): string => join(dir, name);
   const context: CaseContext = {
     kind: spec.kind,
@@ -68,6 +71,11 @@ async function runStep(parts: RunnerParts, one: BenchCase, spec: ServerSpec): Pr
       });
       started.push(server);
       return server;
+    },
+    startCluster: async () => {
+      const cluster = await Cluster.start(spec, dir, parts.members);
+      started.push(cluster);
+      return cluster;
     },
   };
   try {

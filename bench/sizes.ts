@@ -17,6 +17,8 @@ export interface Sizes {
   /** Keys of 256 B on the disk before a restart. */
   readonly restartKeys: readonly number[];
   readonly pauses: PauseSizes;
+  /** How often the leader of a cluster is ended in one round. */
+  readonly leaderEnds: number;
   /** A case that takes longer has failed. */
   readonly stepTimeoutMs: number;
 }
@@ -46,6 +48,7 @@ const MEDIUM: Sizes = {
   restarts: 3,
   restartKeys: [100_000],
   pauses: { keys: 100_000, revisions: 300_000, compacted: 200_000, baselineMs: 2000 },
+  leaderEnds: 3,
   stepTimeoutMs: 300_000,
 };
 
@@ -64,7 +67,8 @@ export const SIZES: Readonly<Record<SizeName, Sizes>> = {
     restarts: 1,
     restartKeys: [2000],
     pauses: { keys: 2000, revisions: 6000, compacted: 4000, baselineMs: 100 },
-    stepTimeoutMs: 30_000,
+    leaderEnds: 1,
+    stepTimeoutMs: 60_000,
   },
   medium: MEDIUM,
   full: {

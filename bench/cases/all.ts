@@ -1,5 +1,7 @@
 import type { BenchCase } from '../case.ts';
 import type { Sizes } from '../sizes.ts';
+import { leaderKillCase, leaderStopCase } from './cluster-leader.ts';
+import { clusterUnaryCases } from './cluster-unary.ts';
 import { kubernetesTxnCases } from './kubernetes-txn.ts';
 import { leaseKeepAliveCase } from './lease-keep-alive.ts';
 import { listCases } from './list.ts';
@@ -26,3 +28,6 @@ export function allCases(sizes: Sizes): readonly BenchCase[] {
     pausesCase,
   ];
 }
+
+/** The cases for several members. */
+export const clusterCases: readonly BenchCase[] = [...clusterUnaryCases, leaderKillCase, leaderStopCase];

@@ -9,7 +9,9 @@ import { seededRandom, VALUE_BYTES, valueOf } from '../load/workload.ts';
 import { percentile } from '../statistics.ts';
 import { requestsFor, settled } from './settle.ts';
 
-interface Shape {
+export type Operation = 'put' | 'range';
+
+export interface Shape {
   readonly connections: number;
   readonly streams: number;
 }
@@ -24,17 +26,33 @@ export const unaryCases: readonly BenchCase[] = (['put', 'range'] as const).flat
   SHAPES.map((shape) => unaryCase(operation, shape)),
 );
 
-function unaryCase(operation: 'put' | 'range', shape: Shape): BenchCase {
-  const { connections, streams } = shape;
+function unaryCase(operation: Operation, shape: Shape): BenchCase {
   return {
-    name: `${operation}-${connections}x${streams}`,
-    title: `${operation}, ${connections} connection${connections > 1 ? 's' : ''} x ${streams} stream${streams > 1 ? 's' : ''}`,
-    run: (context) => run(context, operation, shape),
+    name: unaryName(operation, shape),
+    title: unaryTitle(operation, shape),
+    run: async (context) => measureUnary(context, await context.start(), operation, shape),
   };
 }
 
-async function run(context: CaseContext, operation: 'put' | 'range', shape: Shape): Promise<Measurement[]> {
-  const server = await context.start();
+export function unaryName(operation: Operation, { connections, streams }: Shape): string {
+  return `${operation}-${connections}x${streams}`;
+}
+
+export function unaryTitle(operation: Operation, { connections, streams }: Shape): string {
+  return `${operation}, ${connections} connection${connections > 1 ? 's' : ''} x ${streams} stream${streams > 1 ? 's' : ''}`;
+}
+
+export interface UnaryTarget {
+  readonly port: number;
+  cpuSeconds(): Promise<number>;
+}
+
+export async function measureUnary(
+  context: CaseContext,
+  server: UnaryTarget,
+  operation: Operation,
+  shape: Shape,
+): Promise<Measurement[]> {
   const client = await Client.open(server.port);
   const key = new TextEncoder().encode('/bench/unary');
   const value = valueOf(VALUE_BYTES, seededRandom(1));
@@ -79,7 +97,7 @@ interface Expected {
 }
 
 /** h2load does not look at grpc-status; an error has no message, though, so the bytes must be exactly those of `total` answers. */
-function checkReplies(operation: 'put' | 'range', expected: Expected, dataBytes: number, revision: number): void {
+function checkReplies(operation: Operation, expected: Expected, dataBytes: number, revision: number): void {
   const { total, replyBytes } = expected;
   const revisionAfter = expected.revision + (operation === 'put' ? total : 0);
   if (revision !== revisionAfter) throw new Error(`revision ${revision} after the load, not ${revisionAfter}`);

@@ -4,7 +4,7 @@ import type { Results, Row, Figure } from './results.ts';
 export function markdown(results: Results): string {
   const { machine, versions } = results;
   const lines = [
-    `# Benchmark of ${results.date.slice(0, 10)}`,
+    `# Benchmark of ${results.date.slice(0, 10)}${results.members > 1 ? `: clusters of ${results.members} members` : ''}`,
     '',
     `quorate ${versions.quorate ?? '(not run)'}${results.commit && ` (${results.commit})`} and etcd ${versions.etcd ?? '(not run)'}, one after the other, ` +
       `${results.rounds} round${results.rounds > 1 ? 's' : ''}, ${results.size} size, every write synced to disk before it is acknowledged.`,

@@ -32,6 +32,8 @@ export interface Results {
   readonly date: string;
   readonly size: SizeName;
   readonly rounds: number;
+  /** 1: servers alone. */
+  readonly members: number;
   readonly machine: Machine;
   readonly versions: Readonly<Partial<Record<ServerKind, string>>>;
   /** The commit that quorate was built from, with a + when files were changed since; empty outside a checkout. */

@@ -23,6 +23,16 @@ export interface StartOptions {
   readonly dataDir: string;
   readonly logFile: string;
   readonly probe?: boolean;
+  /** Its place in a cluster; without, it is alone, on ports that are free. */
+  readonly place?: MemberPlace;
+}
+
+export interface MemberPlace {
+  readonly name: string;
+  readonly port: number;
+  readonly peerPort: number;
+  /** As --initial-cluster takes it. */
+  readonly initialCluster: string;
 }
 
 const HEALTHY_POLL_MS = 2;
@@ -41,11 +51,12 @@ export class Server {
   readonly #loop: LoopProbeClient | undefined;
 
   static async start(spec: ServerSpec, options: StartOptions): Promise<Server> {
-    const [port, peerPort] = [await freePort(), await freePort()];
+    const place = options.place ?? (await alone());
+    const { port } = place;
     const log = openSync(options.logFile, 'a');
     const probe = options.probe === true && spec.kind === 'quorate';
     const startedMs = performance.now();
-    const child = spawn(spec.file, [...spec.args(probe), ...flags(options.dataDir, port, peerPort)], {
+    const child = spawn(spec.file, [...spec.args(probe), ...flags(options.dataDir, place)], {
       stdio: ['ignore', log, log, ...(probe ? ['ipc' as const] : [])],
       env: withoutEtcdVariables(process.env),
     });
@@ -124,17 +135,22 @@ export class Server {
   }
 }
 
-function flags(dataDir: string, port: number, peerPort: number): string[] {
+async function alone(): Promise<MemberPlace> {
+  const [port, peerPort] = [await freePort(), await freePort()];
+  return { name: 'bench', port, peerPort, initialCluster: `bench=http://127.0.0.1:${peerPort}` };
+}
+
+function flags(dataDir: string, { name, port, peerPort, initialCluster }: MemberPlace): string[] {
   const clientUrl = `http://127.0.0.1:${port}`;
   const peerUrl = `http://127.0.0.1:${peerPort}`;
   return [
-    '--name=bench',
+    `--name=${name}`,
     `--data-dir=${dataDir}`,
     `--listen-client-urls=${clientUrl}`,
     `--advertise-client-urls=${clientUrl}`,
     `--listen-peer-urls=${peerUrl}`,
     `--initial-advertise-peer-urls=${peerUrl}`,
-    `--initial-cluster=bench=${peerUrl}`,
+    `--initial-cluster=${initialCluster}`,
   ];
 }
 

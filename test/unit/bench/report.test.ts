@@ -32,6 +32,7 @@ function results(rows: readonly Row[], failures: readonly string[] = []): Result
     date: '2025-03-04T05:06:07.000Z',
     size: 'medium',
     rounds: 3,
+    members: 1,
     machine: {
       cpuModel: 'Some CPU',
       cores: 2,

@@ -30,6 +30,7 @@ function run(cases: readonly BenchCase[], rounds: number, sizes = SIZES.smoke) {
     servers: [spec('quorate'), spec('etcd')],
     sizes,
     rounds,
+    members: 1,
     workDir,
     onStep: (what) => steps.push(what),
     onStepDone: (error) => errors.push(error),
