@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import http, { type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
+import { AssertionError } from '../base/assert.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { BodyEndedError } from './body-reader.ts';
@@ -111,6 +112,8 @@ export class PeerServer {
       answerError(response, 404, '404 page not found');
     } catch (error) {
       this.#fail(error, path, response);
+      // A state that cannot be: nobody may go on from there. Not handled by anyone, it ends the process.
+      if (error instanceof AssertionError) throw error;
     }
     finish(request, response);
   }
