@@ -24,6 +24,10 @@ describe('what goes wrong in answering a peer', () => {
 
   /** The answer to a request whose route throws this. */
   async function answerTo(error: Error): Promise<string> {
+    async function failing(): Promise<boolean> {
+      await Promise.resolve();
+      throw error;
+    }
     const server = new PeerServer({
       urls: ['http://127.0.0.1:0'],
       tls: undefined,
@@ -31,12 +35,7 @@ describe('what goes wrong in answering a peer', () => {
       logger: silentLogger,
     });
     await server.listen();
-    server.serve([
-      async () => {
-        await Promise.resolve();
-        throw error;
-      },
-    ]);
+    server.serve([failing]);
     try {
       const response = await fetch(`http://127.0.0.1:${server.ports[0]}/raft`, { method: 'POST', body: 'x' });
       await new Promise((resolve) => setImmediate(resolve));
