@@ -19,6 +19,7 @@ import type { PeerNetwork } from '../server/peer-transport.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
+import { checkIdentity, refuseEtcdData } from './foreign-data.ts';
 import { discardIncoming, importIncoming, incomingMetadata } from './incoming-snapshot.ts';
 import { markTaken, openLog, type OpenedLog } from './open-log.ts';
 
@@ -107,6 +108,7 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     discardIncoming(platform.files, databaseDir);
   }
   const opened = await openLog(walOptions, config, applied, network);
+  checkIdentity(buffer, opened, config.dataDir, config.walDir);
   const lessor = new Lessor(
     {
       ttlSecondsMin: ttlSecondsMin(config.electionMs),
@@ -143,6 +145,7 @@ async function openDatabase(
 ): Promise<{ backend: Backend; taken: SnapshotMetadata | undefined }> {
   const { files, openBackend } = platform;
   const path = join(dir, 'quorate.mdb');
+  refuseEtcdData(files, dir, path);
   const taken = incomingMetadata(files, dir);
   if (taken === undefined) return { backend: openBackend(path, config.unsafeNoFsync), taken };
   logger.info('taking over a snapshot from the leader', { index: taken.index, term: taken.term });

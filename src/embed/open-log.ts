@@ -1,8 +1,11 @@
 /** The log of a member: opened again, or begun by founding a cluster or by joining one. */
 import { createHash } from 'node:crypto';
 import type { ServerConfig } from '../config/server-config.ts';
+import { ETCD_COMPAT_VERSION } from '../config/version.ts';
 import type { ConfState, Entry, HardState, SnapshotMetadata } from '../gen/raftpb.ts';
 import type { Member as ClusterMember } from '../membership/member.ts';
+import { canJoin } from '../membership/versions.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { LogPosition } from '../raft/types.ts';
 import { bootstrap, type Bootstrap, type InitialMember } from '../server/bootstrap.ts';
 import type { DurableLog } from '../server/durable-log.ts';
@@ -12,6 +15,8 @@ import { createWal, openWal, walExists } from '../storage/wal/open.ts';
 import type { AppliedState } from './member-state.ts';
 import { listSegments } from '../storage/wal/recovery.ts';
 import type { WalOptions } from '../storage/wal/wal-options.ts';
+
+const DOWNGRADE_PATIENCE_MS = 1000;
 
 export interface OpenedLog {
   readonly memberId: bigint;
@@ -177,6 +182,13 @@ async function joinCluster(options: WalOptions, config: ServerConfig, calls: Pee
     );
   });
   const self = matchMembers(config.initialCluster, members, config.name);
+  await checkVersions(
+    members.filter(({ id }) => id !== self.id),
+    calls,
+    options.clock,
+  );
+  const learners = members.filter(({ isLearner }) => isLearner).length;
+  if (learners > config.learnersMax) throw new Error(`too many learner members in cluster: ${learners}`);
   const log = createWal(options, { nodeID: self.id, clusterID: clusterId });
   return {
     memberId: self.id,
@@ -202,16 +214,38 @@ function matchMembers(
     );
   }
   let self: ClusterMember | undefined;
-  for (const { name: initialName, peerURLs } of initial) {
-    const wanted = [...peerURLs].sort().join();
-    const found = members.find((member) => [...member.peerURLs].sort().join() === wanted);
+  for (const member of members) {
+    const known = [...member.peerURLs].sort().join();
+    const found = initial.find(({ peerURLs }) => [...peerURLs].sort().join() === known);
     if (found === undefined) {
-      throw new Error(`error validating peerURLs: no member of the cluster has the URLs of ${initialName}: ${wanted}`);
+      const id = member.id.toString(16);
+      throw new Error(`error validating peerURLs: PeerURLs: no match found for existing member (${id}, [${known}])`);
     }
-    if (initialName === name) self = found;
+    if (found.name === name) self = member;
   }
   if (self === undefined) throw new Error(`member ${name} is not in the initial cluster`);
   return self;
+}
+
+/** Throws where this member could not deal with what the cluster does. */
+async function checkVersions(others: readonly ClusterMember[], calls: PeerCalls, clock: Clock): Promise<void> {
+  const versions = await Promise.all(
+    others.map(({ peerURLs }) =>
+      calls.versions(peerURLs).then(
+        ({ cluster }) => cluster,
+        () => undefined,
+      ),
+    ),
+  );
+  // A member asks its leader before it answers, and there may be none before this one joins.
+  const unknown = new Promise<boolean>((resolve) => void clock.after(DOWNGRADE_PATIENCE_MS, () => resolve(false)));
+  const answers = others.map(({ peerURLs }) => calls.isDowngradeEnabled(peerURLs));
+  const isDowngradeEnabled = await Promise.race([unknown, Promise.any(answers).catch(() => false)]);
+  if (canJoin(versions, ETCD_COMPAT_VERSION, isDowngradeEnabled)) return;
+  const found = versions.map((version) => version ?? 'unknown').join(', ');
+  throw new Error(
+    `incompatible with current running cluster: its members say ${found}, this one is ${ETCD_COMPAT_VERSION}`,
+  );
 }
 
 function urlsOfOthers({ initialCluster, name }: ServerConfig): string[] {

@@ -70,6 +70,22 @@ export function tooOldFor(clusterVersion: string | undefined, serverVersion: str
   return `invalid downgrade; server version is lower than determined cluster version: ${versions}`;
 }
 
+/**
+ * Whether a member may join: some other one must say of its cluster what this one can deal with, and none the contrary. Versions
+ * of those that did not answer, or do not know, are undefined. While a downgrade is wanted, and the cluster not yet there, only
+ * members of the version below are let in.
+ */
+export function canJoin(
+  clusterVersions: readonly (string | undefined)[],
+  serverVersion: string,
+  isDowngradeEnabled: boolean,
+): boolean {
+  const own = minorOf(serverVersion);
+  const [lowest, highest] = isDowngradeEnabled ? [own + 1, own + 1] : [minorOf(INITIAL_CLUSTER_VERSION), own];
+  const known = clusterVersions.flatMap((version) => (version === undefined ? [] : [minorOf(version)]));
+  return known.length > 0 && known.every((version) => version >= lowest && version <= highest);
+}
+
 /** The version of the database's schema, which follows the cluster's; undefined as long as that is not decided. */
 export function storageVersionOf(clusterVersion: string | undefined): string | undefined {
   return clusterVersion === INITIAL_CLUSTER_VERSION ? undefined : clusterVersion;

@@ -5,7 +5,7 @@ import { utf8Encode } from '../base/utf8.ts';
 import type { Job } from '../ports/job.ts';
 import type { Table } from './backend.ts';
 import { Checksum } from './borrowers.ts';
-import { CURRENT_REVISION } from './meta.ts';
+import { CURRENT_REVISION, MEMBER_IDENTITY } from './meta.ts';
 import type { ScanCursor } from './overlay.ts';
 import type { RangeSource } from './range.ts';
 import type { Snapshot } from './write-buffer.ts';
@@ -24,8 +24,12 @@ const BUCKETS: readonly (readonly [string, Table])[] = [
   ['meta', 'meta'],
 ];
 
-/** Rows of `meta` that etcd leaves out because they may differ between members, and the one that etcd does not have. */
-const IGNORED_META = [...['term', 'consistent_index', 'storageVersion'].map(utf8Encode), CURRENT_REVISION];
+/** Rows of `meta` that etcd leaves out because they may differ between members, and those that etcd does not have. */
+const IGNORED_META = [
+  ...['term', 'consistent_index', 'storageVersion'].map(utf8Encode),
+  CURRENT_REVISION,
+  MEMBER_IDENTITY,
+];
 
 const FIRST_KEY = new Uint8Array([0]);
 

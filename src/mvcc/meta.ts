@@ -12,6 +12,9 @@ export const FINISHED_COMPACT_REV = utf8Encode('finishedCompactRev');
  */
 export const CURRENT_REVISION = utf8Encode('currentRevision');
 
+/** Whose database it is: the ids of the member and of its cluster, 8 bytes big endian each. Not part of etcd's format either. */
+export const MEMBER_IDENTITY = utf8Encode('quorateMember');
+
 /** Revisions in `meta` are revision keys with sub 0. */
 export function encodeMetaRevision(main: number): Uint8Array {
   return encodeRevision(main, 0);

@@ -37,8 +37,13 @@ export class DataDirectory {
   }
 
   /** Writes a log: entries of these terms from index 1 on, then `more`. */
-  async writeLog(hardState: HardState, terms: readonly number[], more: readonly EntryInit[] = []): Promise<void> {
-    const wal = createWal(this.#walOptions(), { nodeID: 1n, clusterID: 9n });
+  async writeLog(
+    hardState: HardState,
+    terms: readonly number[],
+    more: readonly EntryInit[] = [],
+    owner = { nodeID: 1n, clusterID: 9n },
+  ): Promise<void> {
+    const wal = createWal(this.#walOptions(), owner);
     await new Promise<void>((resolve, reject) => {
       const entries = terms.map((term, at) => ({ type: 0, term, index: at + 1, data: utf8Encode(`e${at + 1}`) }));
       wal.append(hardState, [...entries, ...more], true, (error) => (error === undefined ? resolve() : reject(error)));

@@ -20,10 +20,16 @@ const THREE = [
 const JOINING = [...THREE, '--initial-cluster-state=existing'];
 
 /** A network whose members answer the question for the members like this. */
-function answering(members: () => Promise<PeerMembers>): PeerNetwork & { asked: string[][] } {
+function answering(
+  members: () => Promise<PeerMembers>,
+  { cluster = '3.6.0', downgrade = false }: { cluster?: string | undefined; downgrade?: boolean } = {},
+): PeerNetwork & { asked: string[][] } {
   const asked: string[][] = [];
   const calls: PeerCalls = {
     ...NO_PEERS.calls(undefined),
+    versions: () =>
+      Promise.resolve({ server: '3.6.0', cluster: cluster === '' ? undefined : cluster, storage: undefined }),
+    isDowngradeEnabled: () => Promise.resolve(downgrade),
     members: (urls) => {
       asked.push([...urls]);
       return members();
@@ -163,13 +169,64 @@ describe('joining a cluster', () => {
     const moved = answering(() =>
       Promise.resolve({ clusterId: 77n, members: [{ ...member(5n, ''), peerURLs: ['http://x:1'] }, ...others] }),
     );
-    expect(await failure(new DataDirectory().open(JOINING, moved))).toContain(
-      'no member of the cluster has the URLs of a: http://a:2380',
+    expect(await failure(new DataDirectory().open(JOINING, moved))).toBe(
+      'error validating peerURLs: PeerURLs: no match found for existing member (5, [http://x:1])',
     );
+  });
+
+  test.each([
+    ['a cluster of a later version', { cluster: '3.7.0' }, 'its members say 3.7.0, 3.7.0, this one is 3.6.'],
+    ['one that knows no version yet', { cluster: '' }, 'its members say unknown, unknown, this one is 3.6.'],
+    ['one that goes down to a version below', { downgrade: true }, 'its members say 3.6.0, 3.6.0, this one is 3.6.'],
+  ])('is refused by %s', async (_, versions, text) => {
+    const network = answering(
+      () => Promise.resolve({ clusterId: 77n, members: [member(5n, ''), ...others] }),
+      versions,
+    );
+    const directory = new DataDirectory();
+    const refused = await failure(directory.open(JOINING, network));
+    expect(refused).toContain(`incompatible with current running cluster: ${text}`);
+    expect(directory.files.list(WAL_DIR)).toEqual([]);
+  });
+
+  test('is refused where there are more learners than the flags allow', async () => {
+    const learners = others.map((other) => ({ ...other, isLearner: true }));
+    const network = answering(() => Promise.resolve({ clusterId: 77n, members: [member(5n, ''), ...learners] }));
+    expect(await failure(new DataDirectory().open(JOINING, network))).toBe('too many learner members in cluster: 2');
+    const allowed = await new DataDirectory().open([...JOINING, '--max-learners=2'], network);
+    await closeState(allowed);
   });
 });
 
 describe('opening again', () => {
+  test('a database says whose it is, and a log of another member is refused', async () => {
+    const directory = new DataDirectory();
+    await directory.writeLog({ term: 2, vote: 3n, commit: 2 }, [1, 2]);
+    await directory.writeDatabase(2, 2, confStateOf(1n));
+    const state = await directory.open();
+    const batch = state.buffer.beginFlush();
+    if (batch !== undefined) await new Promise<void>((resolve) => state.backend.commit(batch, () => resolve()));
+    state.buffer.endFlush();
+    await closeState(state);
+    await closeState(await directory.open());
+    for (const name of directory.files.list(WAL_DIR)) directory.files.remove(`${WAL_DIR}/${name}`);
+    await directory.writeLog({ term: 2, vote: 3n, commit: 2 }, [1, 2], [], { nodeID: 0x2an, clusterID: 9n });
+    expect(await failure(directory.open())).toBe(
+      'the database in /data is that of member 1 of cluster 9, the WAL in /data/member/wal is that of member 2a of cluster 9',
+    );
+  });
+
+  test('what etcd wrote is refused', async () => {
+    const directory = new DataDirectory();
+    await directory.writeLog({ term: 2, vote: 3n, commit: 2 }, [1, 2]);
+    const file = directory.files.open('/data/member/snap/db', 'create');
+    file.close();
+    expect(await failure(directory.open())).toMatch(
+      /^the data directory was made by etcd \(\/data\/member\/snap\/db\)/,
+    );
+    expect(directory.files.list('/data/member/snap')).toEqual(['db']);
+  });
+
   test('does not look at what the flags say of the cluster', async () => {
     const directory = new DataDirectory();
     await directory.writeLog({ term: 2, vote: 3n, commit: 2 }, [1, 2]);

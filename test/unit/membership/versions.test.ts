@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  canJoin,
   minorRelease,
   nextClusterVersion,
   NO_DOWNGRADE,
@@ -46,6 +47,19 @@ describe('the next version of the cluster', () => {
   ])('of one at %s whose members have at least %s, with %o: %s', (current, lowest, downgrade, next) => {
     expect(nextClusterVersion(current, lowest, downgrade)).toBe(next);
   });
+});
+
+test.each<[string, (string | undefined)[], boolean, boolean]>([
+  ['a cluster of its own version', ['3.6.0', '3.6.0'], false, true],
+  ['one of an earlier version', ['3.5.0', '3.0.0'], false, true],
+  ['one where somebody does not answer', [undefined, '3.6.0'], false, true],
+  ['one where nobody answers', [undefined], false, false],
+  ['one of a later version', ['3.7.0', '3.6.0'], false, false],
+  ['one from before the protocol', ['2.3.0'], false, false],
+  ['one that is about to come down to its version', ['3.7.0'], true, true],
+  ['one that is about to go below its version', ['3.6.0'], true, false],
+])('a member joins %s or not', (_, versions, isDowngradeEnabled, may) => {
+  expect(canJoin(versions, '3.6.12', isDowngradeEnabled)).toBe(may);
 });
 
 test('a member below the version of the cluster has to go', () => {

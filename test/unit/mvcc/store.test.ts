@@ -272,7 +272,8 @@ describe('MvccStore', () => {
     const empty = hash();
     const row = (table: 'meta' | 'alarm', key: string): void =>
       rig.buffer.put(table, fromBinaryString(key), fromBinaryString('1'));
-    for (const key of ['term', 'consistent_index', 'storageVersion', 'currentRevision']) row('meta', key);
+    for (const key of ['term', 'consistent_index', 'storageVersion', 'currentRevision', 'quorateMember'])
+      row('meta', key);
     expect(hash()).toBe(empty);
     row('alarm', 'x');
     const withAlarm = hash();
