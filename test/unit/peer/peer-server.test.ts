@@ -23,10 +23,10 @@ describe('what goes wrong in answering a peer', () => {
   });
 
   /** The answer to a request whose route throws this. */
-  async function answerTo(error: Error): Promise<string> {
+  async function answerTo(problem: Error): Promise<string> {
     async function failing(): Promise<boolean> {
       await Promise.resolve();
-      throw error;
+      throw problem;
     }
     const server = new PeerServer({
       urls: ['http://127.0.0.1:0'],
