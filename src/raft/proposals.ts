@@ -1,5 +1,6 @@
 /** Taking in proposals (paper §5.3) and, for configuration changes, one at a time (dissertation §4.1). */
 import { EMPTY } from '../base/bytes.ts';
+import { WireError } from '../base/wire.ts';
 import { EntryType, MessageType, type Message } from '../gen/raftpb.ts';
 import {
   ConfChangeError,
@@ -46,7 +47,7 @@ export function onForwardedProposal(state: RaftState, message: Message): void {
   let pendingConfIndex = state.pendingConfIndex;
   const payloads = message.entries.map((entry, i): Payload => {
     if (!isConfChangeEntry(entry)) return { type: entry.type, data: entry.data };
-    const change = decodeAnyConfChange(entry);
+    const change = readConfChange(entry);
     if (change === undefined || pendingConfIndex > state.log.applied || objectionTo(state, change) !== undefined) {
       state.logger.info('ignored a configuration change', { from: message.from, pendingConfIndex });
       return { type: EntryType.EntryNormal, data: EMPTY };
@@ -55,6 +56,16 @@ export function onForwardedProposal(state: RaftState, message: Message): void {
     return { type: entry.type, data: entry.data };
   });
   if (payloads.length > 0 && propose(state, payloads) === 'accepted') state.pendingConfIndex = pendingConfIndex;
+}
+
+/** undefined for what no member could apply. */
+function readConfChange(entry: Payload): AnyConfChange | undefined {
+  try {
+    return decodeAnyConfChange(entry);
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
 }
 
 function objectionTo(state: RaftState, change: AnyConfChange): ProposalOutcome | undefined {

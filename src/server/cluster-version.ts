@@ -33,13 +33,15 @@ export class ClusterVersionKeeper {
     const { node, cluster, logger } = this.#core.parts;
     if (!node.isLeader || this.#deciding) return;
     this.#deciding = true;
+    // What the members say now must not be set by a later leader, after what that one has set.
+    const { term } = node;
     try {
       const versions = await this.#memberVersions();
       const current = cluster.version;
       const ver = nextClusterVersion(current, lowestOf(versions), cluster.downgrade);
       if (ver === undefined || !node.isLeader) return;
       const request = { ver };
-      await this.#core.proposeInternal({ clusterVersionSet: request }, { kind: 'clusterVersionSet', request });
+      await this.#core.proposeInternal({ clusterVersionSet: request }, { kind: 'clusterVersionSet', request }, term);
       logger.info('updated cluster version', { from: current, to: ver });
     } catch (error) {
       logger.warn('failed to update the cluster version', { error: String(error) });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { EMPTY } from '../../../src/base/bytes.ts';
-import { ConfChangeTransition, ConfChangeType, MessageType } from '../../../src/gen/raftpb.ts';
+import { ConfChangeTransition, ConfChangeType, EntryType, MessageType } from '../../../src/gen/raftpb.ts';
 import { LEAVE_JOINT } from '../../../src/raft/conf-change.ts';
 import type { ConfChange, ConfChangeV2 } from '../../../src/raft/types.ts';
 import { confState, emptyDisk } from './support/member.ts';
-import { SmallCluster, message, sent } from './support/small-cluster.ts';
+import { SmallCluster, entry, message, sent } from './support/small-cluster.ts';
 
 const { ConfChangeAddNode, ConfChangeRemoveNode, ConfChangeAddLearnerNode, ConfChangeUpdateNode } = ConfChangeType;
 const { MsgAppResp, MsgTimeoutNow, MsgHeartbeatResp, MsgHeartbeat } = MessageType;
@@ -40,6 +40,22 @@ describe('dissertation §4.1: one member at a time', () => {
     expect(one.raft.proposeConfChange(v1(ConfChangeRemoveNode, 3n))).toBe('conf-change-pending');
     one.apply();
     expect(one.raft.proposeConfChange(v1(ConfChangeRemoveNode, 3n))).toBe('accepted');
+  });
+
+  test('a forwarded change that nobody could apply leaves an empty entry in its place', () => {
+    const three = new SmallCluster(3);
+    const one = three.elect(1);
+    for (const type of [EntryType.EntryConfChange, EntryType.EntryConfChangeV2]) {
+      const malformed = { type, term: 0, index: 0, data: new Uint8Array([0xff, 0xff]) };
+      one.raft.step(message(MessageType.MsgProp, { from: 2n, entries: [malformed, entry(0, 0, 'fine')] }));
+    }
+    three.settle();
+    expect(one.disk.entries.slice(1).map(({ type, data }) => [type, data.length])).toEqual([
+      [EntryType.EntryNormal, 0],
+      [EntryType.EntryNormal, 4],
+      [EntryType.EntryNormal, 0],
+      [EntryType.EntryNormal, 4],
+    ]);
   });
 
   test('a new leader assumes that a change may be pending until all it inherited is applied', () => {
