@@ -7,7 +7,7 @@ ensureDependencies();
 ensureGenerated();
 ensureBundle();
 
-// A smaller young generation: collections of it pause the server for less long.
+// For short garbage collections: docs/adr/0004-garbage.md.
 const server = spawn(node, [...nodeOptions, bundle, ...process.argv.slice(2)], { stdio: 'inherit' });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => server.kill(signal));
 server.on('exit', (code, signal) => {

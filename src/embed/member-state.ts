@@ -90,6 +90,7 @@ export async function openMemberState(parts: StateParts): Promise<MemberState> {
 
 async function openLocked(parts: StateParts, databaseDir: string, unlock: () => void): Promise<MemberState> {
   const { config, platform, clock, logger, walMetrics, network } = parts;
+  const { backend, taken } = await openDatabase(parts, databaseDir);
   const walOptions: WalOptions = {
     ...platform.wal,
     fs: platform.files,
@@ -98,8 +99,8 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     logger,
     metrics: walMetrics,
     filesMax: config.walFilesMax,
+    isDiskBusy: () => backend.isWriting,
   };
-  const { backend, taken } = await openDatabase(parts, databaseDir);
   const buffer = new WriteBuffer(backend);
   const store = new MvccStore(buffer);
   const applied = readApplied(buffer);

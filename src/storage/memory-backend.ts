@@ -70,6 +70,10 @@ export class MemoryBackend implements Backend {
     });
   }
 
+  get isWriting(): boolean {
+    return this.#busy;
+  }
+
   sizeBytes(): number {
     return this.#sizeBytes;
   }

@@ -348,6 +348,9 @@ function backendMethods(backend: Backend): Backend {
     view: () => backend.view(),
     commit: (batch, done) => backend.commit(batch, done),
     defragment: (done) => backend.defragment(done),
+    get isWriting() {
+      return backend.isWriting;
+    },
     sizeBytes: () => backend.sizeBytes(),
     sizeInUseBytes: () => backend.sizeInUseBytes(),
     close: () => backend.close(),

@@ -85,6 +85,10 @@ export class LmdbBackend implements Backend {
     });
   }
 
+  get isWriting(): boolean {
+    return this.#state === 'committing' || this.#state === 'defragmenting';
+  }
+
   sizeBytes(): number {
     return (this.#sizeBytes ??= fileBytes(this.#options.path));
   }

@@ -19,6 +19,7 @@ const INLINE_MS_PER_TURN_MAX = 1;
 export class SyncPolicy {
   readonly #clock: Clock;
   readonly #allowed: boolean;
+  readonly #isDiskBusy: () => boolean;
   /** Unknown at first: the thread pool finds out. */
   #recentMs = Infinity;
   /** Syncs to come that go to the thread pool whatever their speed. */
@@ -26,9 +27,11 @@ export class SyncPolicy {
   #inlineMsThisTurn = 0;
   #turnEndAwaited = false;
 
-  constructor(clock: Clock, allowed: boolean) {
+  /** `isDiskBusy`: whether others write to it so that a sync may take long, however fast the last ones were. */
+  constructor(clock: Clock, allowed: boolean, isDiskBusy: () => boolean = () => false) {
     this.#clock = clock;
     this.#allowed = allowed;
+    this.#isDiskBusy = isDiskBusy;
   }
 
   /** `calls`: how many calls wait for the group. */
@@ -39,7 +42,8 @@ export class SyncPolicy {
       bytes <= INLINE_BYTES_MAX &&
       this.#recentMs <= FAST_SYNC_MS &&
       this.#penalty === 0 &&
-      this.#inlineMsThisTurn < INLINE_MS_PER_TURN_MAX
+      this.#inlineMsThisTurn < INLINE_MS_PER_TURN_MAX &&
+      !this.#isDiskBusy()
     );
   }
 

@@ -17,6 +17,8 @@ export interface WalOptions {
   readonly schedule?: (run: () => void) => void;
   /** Whether small groups may be written on the main thread while the disk is fast. */
   readonly inlineSync?: boolean;
+  /** Whether others write much to the same disk just now: then the main thread does not wait for it. */
+  readonly isDiskBusy?: () => boolean;
   /** Whether zeros are written ahead of the log's end. */
   readonly fillAhead?: boolean;
 }

@@ -87,7 +87,7 @@ export class Wal implements DurableLog {
     this.#schedule = options.schedule ?? queueMicrotask;
     const fill = options.fillAhead ?? true;
     this.#maker = new SegmentMaker(options.fs, options.dir, this.#segmentBytes, fill);
-    this.#policy = new SyncPolicy(options.clock, options.inlineSync ?? true);
+    this.#policy = new SyncPolicy(options.clock, options.inlineSync ?? true, options.isDiskBusy);
     this.#encoder = new RecordEncoder(end.crc);
     this.#metadataBytes = end.metadataBytes;
     this.#segments = [...end.segments];

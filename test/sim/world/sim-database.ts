@@ -173,6 +173,10 @@ class ProcessBackend implements Backend {
     });
   }
 
+  get isWriting(): boolean {
+    return this.#content.isWriting;
+  }
+
   sizeBytes(): number {
     return this.#content.sizeBytes();
   }

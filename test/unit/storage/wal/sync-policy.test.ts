@@ -26,6 +26,15 @@ test('only small groups are inline', () => {
   expect(policy.inline(1, (16 << 10) + 1)).toBe(false);
 });
 
+test('nothing is inline while others keep the disk busy', () => {
+  let isBusy = true;
+  policy = new SyncPolicy(loop, true, () => isBusy);
+  policy.observe(0.1, false);
+  expect(policy.inline(1, 100)).toBe(false);
+  isBusy = false;
+  expect(policy.inline(1, 100)).toBe(true);
+});
+
 test('one slow sync sends the next ones to the thread pool', () => {
   for (let i = 0; i < 100; i++) policy.observe(0.1, false);
   policy.observe(5, true);
