@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,8 @@ export interface ServerOptions {
   readonly dataDir?: string;
   readonly name?: string;
   readonly readyTimeoutMs?: number;
+  /** Everything that the process writes is appended here, over all its restarts. */
+  readonly logPath?: string;
 }
 
 export interface Command {
@@ -64,6 +67,11 @@ export class ServerProcess {
         throw error;
       }
     }
+  }
+
+  /** A server that does not run yet: restart() starts it. The caller's flags have to name its ports. */
+  static prepare(command: Command, options: ServerOptions & { readonly dataDir: string }): ServerProcess {
+    return new ServerProcess(command, options, options.dataDir, [0, 0]);
   }
 
   get clientUrl(): string {
@@ -155,6 +163,7 @@ export class ServerProcess {
       const timer = setTimeout(() => fail(`was not ready after ${timeoutMs} ms`), timeoutMs);
       const onLine = (line: string): void => {
         this.#log.push(line);
+        if (this.#options.logPath !== undefined) appendFileSync(this.#options.logPath, `${line}\n`);
         if (this.#log.length > 4 * LOG_TAIL_LINES) this.#log.splice(0, 2 * LOG_TAIL_LINES);
         if (!line.includes(READY_MESSAGE)) return;
         clearTimeout(timer);

@@ -16,7 +16,7 @@ import {
   type RangeResponse,
 } from '../../../src/gen/rpc.ts';
 import { KVService } from '../../../src/gen/services.ts';
-import type { RegisterOperation } from '../checks/linearizable.ts';
+import type { RegisterOperation } from '../../support/linearizable.ts';
 import { answerRange, ofCompaction, ofDelete, ofPut, ofRange, ofTxn, rangeText, revisionOf } from '../model/answers.ts';
 import { withTag } from '../model/tags.ts';
 import type { Action, PutAction, RangeAction, TxnAction } from '../plan.ts';

@@ -1,5 +1,5 @@
 /** What a run goes through: work amid faults, then quiet, in which everything has to come right, then one more restart. */
-import { isLinearizable } from '../checks/linearizable.ts';
+import { isLinearizable } from '../../support/linearizable.ts';
 import { checkState, heldBy } from '../checks/process-state.ts';
 import { type Shared, SimClient } from '../workload/sim-client.ts';
 import { heal, scheduleFaults } from './faults.ts';
