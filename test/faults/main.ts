@@ -2,7 +2,7 @@
  * Faults against real clusters, round after round.
  *
  *   node test/faults/main.ts --rounds 20 --seed 1 [--round 7] [--members 3|5] [--only fault,fault] [--target quorate|etcd]
- *     [--network proxy|namespaces] [--heartbeat-interval 100] [--election-timeout 1000] [--keep-going]
+ *     [--network proxy|namespaces] [--heartbeat-interval 100] [--election-timeout 1000] [--keep-going] [--verbose]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     'heartbeat-interval': { type: 'string', default: '100' },
     'election-timeout': { type: 'string', default: '1000' },
     'keep-going': { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
   },
 });
 
@@ -84,7 +85,9 @@ async function runOne(round: number, faults: ReturnType<typeof choose>): Promise
       directory,
     });
     console.log(`round ${round}: ${names.join(', ')}: ${figures(report)}`);
-    rmSync(directory, { recursive: true });
+    if (values.verbose) console.log(report.notes.map((line) => `  ${line}`).join('\n'));
+    if (values.verbose) console.log(`  logs: ${directory}`);
+    else rmSync(directory, { recursive: true });
     return true;
   } catch (error) {
     console.log(

@@ -83,11 +83,18 @@ async function play(
     cluster.heal();
     note('peace');
     await cluster.leader(PEACE_MS);
+    note('all have the same leader');
     await traffic.stopWorkers();
     const revision = await expectHealthy(cluster, history, PEACE_MS);
-    await traffic.watchedTo(await leasesEnded(cluster, history, revision), PEACE_MS);
+    note('all are healthy');
+    const last = await leasesEnded(cluster, history, revision);
+    note('all leases are over');
+    await traffic.watchedTo(last, PEACE_MS);
+    note('all watches are complete');
     await traffic.stop();
-    return await agreedLedger(cluster);
+    const ledger = await agreedLedger(cluster);
+    note('all hold the same');
+    return ledger;
   } finally {
     await traffic.stop();
     traffic.close();

@@ -36,6 +36,9 @@ export class ProxyNetwork implements Network {
   readonly #places = new Map<string, Place>();
   readonly #flows = new Map<string, Flow>();
   readonly #connections = new Set<Connection>();
+  /** All that are open, those included of which it is not known yet who called. */
+  readonly #sockets = new Set<Socket>();
+  #closed = false;
 
   constructor(random: Random) {
     this.#random = random;
@@ -72,20 +75,29 @@ export class ProxyNetwork implements Network {
   }
 
   async close(): Promise<void> {
-    for (const connection of this.#connections) destroy(connection);
+    this.#closed = true;
+    for (const socket of this.#sockets) socket.destroy();
     const servers = [...this.#places.values()].flatMap((place) => place.servers);
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   }
 
   async #listen(onConnection: (socket: Socket) => void): Promise<Server> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, onConnection);
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
+      this.#track(socket);
+      onConnection(socket);
+    });
     server.listen(await freePort(), '127.0.0.1');
     await once(server, 'listening');
     return server;
   }
 
-  #fromPeer(socket: Socket, to: string, port: number): void {
+  #track(socket: Socket): void {
+    this.#sockets.add(socket);
     socket.on('error', () => {});
+    socket.once('close', () => this.#sockets.delete(socket));
+  }
+
+  #fromPeer(socket: Socket, to: string, port: number): void {
     const pids = new Map<string, number>();
     for (const [name, { pidOf }] of this.#places) {
       const pid = pidOf();
@@ -98,9 +110,12 @@ export class ProxyNetwork implements Network {
   }
 
   #open(near: Socket, from: string, to: string, port: number): void {
+    if (this.#closed || near.destroyed) {
+      near.destroy();
+      return;
+    }
     const there = this.#flow(from, to);
     const back = this.#flow(to, from);
-    near.on('error', () => {});
     if (there.blocked || back.blocked) {
       // No handshake comes about: the caller waits.
       this.#remember({ parties: [from, to], sockets: [near] });
@@ -108,6 +123,7 @@ export class ProxyNetwork implements Network {
     }
     const far = connect({ host: '127.0.0.1', port, allowHalfOpen: true, noDelay: true });
     const connection: Connection = { parties: [from, to], sockets: [near, far] };
+    this.#track(far);
     far.on('error', () => near.resetAndDestroy());
     this.#remember(connection);
     there.join(near, far);

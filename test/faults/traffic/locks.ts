@@ -30,8 +30,9 @@ export function locks(session: Session): Promise<void> {
 async function byService(session: Session, lease: LeaseRecord): Promise<string> {
   const request = { name: `${LOCKS}service`, lease: lease.id };
   const options = { timeoutMs: LOCK_PATIENCE_MS };
-  lease.keys.add(`${LOCKS}service/${lease.id.toString(16)}`);
   const { key } = await session.client.unary<LockResponse>('v3lockpb.Lock', 'Lock', request, options);
+  // Before it is told that it has the lock, the server may give up waiting and delete the key.
+  lease.keys.add(text(key));
   return text(key);
 }
 
