@@ -24,6 +24,8 @@ import type { MvccEvent } from '../mvcc/event.ts';
 import type { MvccStore } from '../mvcc/store.ts';
 import type { WriteTxn } from '../mvcc/write-txn.ts';
 import type { Alarms } from './alarms.ts';
+import { applyAuth, authInfoOf, type AuthParts, type AuthResponses, type EntryOrigin } from './auth-command.ts';
+import { authorize } from './authorize.ts';
 import type { Command } from './command.ts';
 import { applyDeleteRange, applyPut, applyTxn } from './kv.ts';
 import { LEASE_COST_BYTES, putCost, txnCost } from './quota-cost.ts';
@@ -33,6 +35,7 @@ export interface ApplierParts {
   readonly lessor: Lessor;
   readonly alarms: Alarms;
   readonly cluster: Cluster;
+  readonly auth: AuthParts;
   /** Whether the database may still grow by so many bytes. A member's own matter: the entry is applied either way. */
   readonly hasRoom: (costBytes: number) => boolean;
   /** All events of one revision, in order, once per revision. */
@@ -44,7 +47,7 @@ export interface ApplierParts {
 }
 
 /** The answer to each kind of command; its header has only the revision. */
-export interface Responses {
+export interface Responses extends AuthResponses {
   range: RangeResponseInit;
   put: PutResponseInit;
   deleteRange: DeleteRangeResponseInit;
@@ -68,18 +71,25 @@ export interface ApplyResult {
 export class Applier {
   readonly #parts: ApplierParts;
   readonly #leaseExists: (id: bigint) => boolean;
+  readonly #keysOf: (id: bigint) => readonly Uint8Array[];
 
   constructor(parts: ApplierParts) {
     this.#parts = parts;
     this.#leaseExists = (id) => parts.lessor.has(id);
+    this.#keysOf = (id) => parts.lessor.keysOf(id);
   }
 
-  /** Applies one command. `nowMs` is this member's monotonic clock: it only times leases. Throws only on a bug. */
-  apply(command: Command, nowMs: number): ApplyResult {
+  /**
+   * Applies the command of the entry at `index`. `nowMs` is this member's monotonic clock: it only times leases and tokens.
+   * Throws only on a bug.
+   */
+  apply(command: Command, nowMs: number, index: number, origin: EntryOrigin | undefined): ApplyResult {
     try {
       this.#refuseUnderAlarm(command);
+      const { store } = this.#parts.auth;
+      if (store.enabled) authorize(store, this.#keysOf, authInfoOf(origin), command);
       const hasRoom = this.#hasRoomFor(command);
-      const response = this.#run(command, nowMs);
+      const response = this.#run(command, nowMs, index);
       if (hasRoom) return { response, error: undefined, raisesNoSpace: false };
       return { response, error: etcdError('NoSpace'), raisesNoSpace: !this.#parts.alarms.isActive(AlarmType.NOSPACE) };
     } catch (error) {
@@ -99,7 +109,7 @@ export class Applier {
     return cost === 0 || this.#parts.hasRoom(cost);
   }
 
-  #run(command: Command, nowMs: number): AnyResponse | undefined {
+  #run(command: Command, nowMs: number, index: number): AnyResponse | undefined {
     const { store, cluster } = this.#parts;
     switch (command.kind) {
       case 'put':
@@ -140,6 +150,8 @@ export class Applier {
       }
       case 'none':
         return undefined;
+      default:
+        return applyAuth(this.#parts.auth, command, { revision: store.currentRev }, index, nowMs);
     }
   }
 

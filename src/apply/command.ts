@@ -4,7 +4,7 @@ import type {
   ClusterVersionSetRequest,
   DowngradeInfoSetRequest,
 } from '../gen/membershippb.ts';
-import { encodeInternalRaftRequest, type InternalRaftRequest } from '../gen/raft-internal.ts';
+import { encodeInternalRaftRequest, type InternalRaftRequest, type RequestHeaderInit } from '../gen/raft-internal.ts';
 import {
   decodeCompactionRequest,
   decodeDeleteRangeRequest,
@@ -23,6 +23,8 @@ import {
   type RangeRequest,
   type TxnRequest,
 } from '../gen/rpc.ts';
+import type { AuthInfo } from '../auth/auth-info.ts';
+import { authCommandOf, type AuthCommand } from './auth-command.ts';
 
 export type Command =
   | { readonly kind: 'range'; readonly request: RangeRequest }
@@ -37,14 +39,20 @@ export type Command =
   | { readonly kind: 'clusterVersionSet'; readonly request: ClusterVersionSetRequest }
   | { readonly kind: 'memberAttrSet'; readonly request: ClusterMemberAttrSetRequest }
   | { readonly kind: 'downgradeInfoSet'; readonly request: DowngradeInfoSetRequest }
-  /** An entry of a kind that is not carried out here: the empty one a leader starts with, auth, etcd's v2 requests. */
+  | AuthCommand
+  /** An entry of a kind that is not carried out here: the empty one a leader starts with, etcd's v2 requests. */
   | { readonly kind: 'none' };
 
 /** The request as the client sent it, embedded without encoding it again. */
 export type EmbeddedKind = 'put' | 'deleteRange' | 'txn' | 'compaction' | 'leaseGrant' | 'leaseRevoke';
 
-export function encodeEmbedded(id: bigint, kind: EmbeddedKind, request: Uint8Array): Uint8Array {
-  return encodeInternalRaftRequest({ header: { ID: id }, [kind]: request });
+export function encodeEmbedded(id: bigint, who: AuthInfo, kind: EmbeddedKind, request: Uint8Array): Uint8Array {
+  return encodeInternalRaftRequest({ header: headerOf(id, who), [kind]: request });
+}
+
+/** Of a log entry: under which id its proposer waits for it, and for whom it is. */
+export function headerOf(ID: bigint, who: AuthInfo): RequestHeaderInit {
+  return { ID, username: who.username, authRevision: who.revision };
 }
 
 /** The id that an entry's proposer waits for; 0n in entries without one. */
@@ -74,5 +82,5 @@ function clusterCommandOf(entry: InternalRaftRequest): Command {
   if (entry.clusterVersionSet !== undefined) return { kind: 'clusterVersionSet', request: entry.clusterVersionSet };
   if (entry.clusterMemberAttrSet !== undefined) return { kind: 'memberAttrSet', request: entry.clusterMemberAttrSet };
   if (entry.downgradeInfoSet !== undefined) return { kind: 'downgradeInfoSet', request: entry.downgradeInfoSet };
-  return { kind: 'none' };
+  return authCommandOf(entry) ?? { kind: 'none' };
 }

@@ -1,5 +1,6 @@
 /** From the options that are set to the configuration of the server. */
 import { join } from 'node:path';
+import { authWarnings, readAuthConfig } from './auth-config.ts';
 import type { ConfigWarning } from './config-warning.ts';
 import { gatesWithoutEffect, readFeatureGates } from './feature-gates.ts';
 import { readInitialCluster } from './initial-cluster.ts';
@@ -49,6 +50,7 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
     initialClusterState: values.get('initial-cluster-state'),
     forceNewCluster: values.get('force-new-cluster'),
     initialClusterToken: values.get('initial-cluster-token'),
+    auth: readAuthConfig(values),
     grpcKeepalive: keepalive(values),
     log,
     extensiveMetrics: values.get('metrics') === 'extensive',
@@ -166,7 +168,7 @@ function warningsOf(values: OptionValues, config: ServerConfig): ConfigWarning[]
   for (const gate of gatesWithoutEffect(config.featureGates)) {
     warnings.push({ message: 'feature gate has no effect', fields: { 'feature-gate': gate } });
   }
-  return [...warnings, ...limitWarnings(values, config)];
+  return [...warnings, ...authWarnings(values), ...limitWarnings(values, config)];
 }
 
 function limitWarnings(values: OptionValues, config: ServerConfig): ConfigWarning[] {

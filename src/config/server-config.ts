@@ -1,5 +1,6 @@
 /** The configuration of a server: checked, complete and frozen. Derived from the options by build-config.ts. */
 import type { InitialMember } from '../server/bootstrap.ts';
+import type { AuthConfig } from './auth-config.ts';
 import type { FeatureGates } from './feature-gates.ts';
 import type { UrlAddress } from './url-address.ts';
 
@@ -77,6 +78,7 @@ export interface ServerConfig {
   readonly warningApplyMs: number;
   readonly warningUnaryRequestMs: number;
 
+  readonly auth: AuthConfig;
   readonly grpcKeepalive: GrpcKeepaliveConfig;
   readonly log: LogConfig;
   /** Histograms of the gRPC calls too. */

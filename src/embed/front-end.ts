@@ -16,6 +16,7 @@ import { Dispatcher } from '../rpc/dispatcher.ts';
 import { GrpcJsTransport } from '../rpc/grpc-js/grpc-js-transport.ts';
 import { H2Transport } from '../rpc/h2/h2-transport.ts';
 import { ServiceRegistry } from '../rpc/service-registry.ts';
+import { registerAuth } from '../rpc/services/auth-service.ts';
 import { registerCluster } from '../rpc/services/cluster-service.ts';
 import { HealthStatus } from '../rpc/services/health-service.ts';
 import { registerKv } from '../rpc/services/kv-service.ts';
@@ -123,7 +124,8 @@ function registerServices(parts: FrontEndParts, kv: KvApi, health: HealthStatus)
   const { core } = member;
   const services = new ServiceRegistry();
   registerKv(services, core, kv);
-  registerWatch(services, member.hub);
+  registerWatch(services, core, member.hub);
+  registerAuth(services, core, member.authApi);
   registerLease(services, core, member.leaseApi);
   registerCluster(services, member.clusterApi);
   const maintenance = new MaintenanceApi(core, member.flusher);

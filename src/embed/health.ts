@@ -3,6 +3,7 @@ import { rangeOf } from '../apply/range-of.ts';
 import { EMPTY } from '../base/bytes.ts';
 import { AlarmType } from '../gen/rpc.ts';
 import type { HealthSource } from '../http/health-source.ts';
+import { SELF } from '../server/caller.ts';
 import type { ServerCore } from '../server/core.ts';
 import type { KvApi } from '../server/kv-api.ts';
 
@@ -42,6 +43,6 @@ export class ServerHealth implements HealthSource {
   }
 
   async #read(serializable: boolean): Promise<unknown> {
-    return this.#kv.range({ ...rangeOf(PROBE_KEY, EMPTY), limit: 1, serializable, keysOnly: true });
+    return this.#kv.range(SELF, { ...rangeOf(PROBE_KEY, EMPTY), limit: 1, serializable, keysOnly: true });
   }
 }

@@ -1,6 +1,7 @@
 /** What a member has on disk, opened: the log, the database, and the state machines read from it. */
 import { join } from 'node:path';
 import { Alarms } from '../apply/alarms.ts';
+import { AuthStore } from '../auth/auth-store.ts';
 import { getUint64BE, putUint64BE } from '../base/bytes.ts';
 import { utf8Encode } from '../base/utf8.ts';
 import type { ConfState, SnapshotMetadata } from '../gen/raftpb.ts';
@@ -49,6 +50,7 @@ export interface MemberState extends OpenedLog {
   readonly lessor: Lessor;
   readonly alarms: Alarms;
   readonly cluster: Cluster;
+  readonly auth: AuthStore;
   readonly applied: AppliedState;
   /** Where a temporary copy of the database may be put. */
   readonly databaseDir: string;
@@ -136,7 +138,12 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
   });
   const problem = tooOldFor(cluster.version, ETCD_COMPAT_VERSION);
   if (problem !== undefined) throw new Error(problem);
-  return { ...opened, unlock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
+  const auth = new AuthStore({
+    put: (table, key, value) => buffer.put(table, key, value),
+    delete: (table, key) => buffer.delete(table, key),
+    rows: (table) => rows(buffer, table),
+  });
+  return { ...opened, auth, unlock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
 }
 
 /** The database, with a snapshot from the leader in its place if one came in before the last end. */

@@ -1,6 +1,7 @@
 /** A running member without its clients' listeners: the state on disk, the Raft node over it, and what keeps both going. */
 import { createHash } from 'node:crypto';
 import { Applier } from '../apply/applier.ts';
+import type { AuthParts } from '../apply/auth-command.ts';
 import { SeededRandom } from '../base/random.ts';
 import { EntryType, decodeConfChange, type Entry } from '../gen/raftpb.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
@@ -8,6 +9,8 @@ import type { Clock } from '../ports/clock.ts';
 import type { RootLogger } from '../observability/logger.ts';
 import type { Raft } from '../raft/raft.ts';
 import { ApplyLoop, type ConfChangeOutcome } from '../server/apply-loop.ts';
+import { AuthApi } from '../server/auth-api.ts';
+import { Authenticator } from '../server/authenticator.ts';
 import { ClusterApi } from '../server/cluster-api.ts';
 import { ClusterVersionKeeper } from '../server/cluster-version.ts';
 import { CorruptionChecker } from '../server/corruption-checker.ts';
@@ -26,6 +29,7 @@ import { Proposals } from '../server/proposals.ts';
 import { RaftNode } from '../server/raft-node.ts';
 import { RequestIds } from '../server/request-ids.ts';
 import { SnapshotDispatch } from '../server/snapshot-dispatch.ts';
+import { SimpleTokenProvider, type TokenProvider } from '../server/token-provider.ts';
 import { WatchDriver } from '../server/watch-driver.ts';
 import { WatchSource } from '../server/watch-source.ts';
 import { DatabaseSnapshots } from '../storage/bbolt/database-snapshots.ts';
@@ -41,6 +45,7 @@ import {
 } from './member-state.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
+import { authParts, nodeAuthPlatform, type AuthPlatform } from './auth.ts';
 import { ApplyObserver } from './apply-observer.ts';
 import { storeIncoming } from './incoming-snapshot.ts';
 import { Membership } from './membership.ts';
@@ -54,12 +59,17 @@ const PENDING_BYTES_MAX = 24 * 1024 ** 2;
 /** Twice what the transport calls drained: a stream that was full must be able to notice that it is not any more. */
 const STREAM_BACKLOG_BYTES_MIN = 256 * 1024;
 
+/** Between two looks whether the entry behind a token is applied. */
+const TOKEN_LOOK_MS = 10;
+
 export interface MemberParts {
   readonly config: ServerConfig;
   readonly platform: Platform;
   readonly clock: Clock;
   readonly logger: RootLogger;
   readonly metrics: EtcdMetrics;
+  /** Passwords and tokens; without, as the configuration has it, with this machine's means. */
+  readonly auth?: AuthPlatform | undefined;
   /** The way to other members; without, this one is alone. */
   readonly network?: PeerNetwork | undefined;
   /** A snapshot from the leader was stored: this member has to be opened again, and does nothing useful until then. */
@@ -81,10 +91,14 @@ export class Member {
   readonly jobs: JobRunner;
   readonly clusterApi: ClusterApi;
   readonly leaseApi: LeaseApi;
+  readonly authApi: AuthApi;
   readonly snapshots: DatabaseSnapshots;
   /** Driven by this member alone; others only look. */
   readonly raft: Raft;
   readonly #parts: MemberParts;
+  readonly #auth: AuthPlatform;
+  readonly #authParts: AuthParts;
+  readonly #tokens: TokenProvider;
   readonly #transport: PeerTransport;
   readonly #calls: PeerCalls;
   readonly #membership: Membership;
@@ -104,6 +118,7 @@ export class Member {
 
   static async open(parts: MemberParts): Promise<Member> {
     const { disk } = parts.metrics;
+    const auth = parts.auth ?? nodeAuthPlatform(parts.config.auth, parts.clock);
     const state = await openMemberState({
       ...parts,
       network: parts.network ?? NO_PEERS,
@@ -113,7 +128,7 @@ export class Member {
         writtenBytes: { inc: (by) => disk.walWriteBytes.add(by ?? 1) },
       },
     });
-    const member = new Member(parts, state);
+    const member = new Member(parts, auth, state);
     try {
       await member.#transport.listen();
     } catch (error) {
@@ -123,9 +138,12 @@ export class Member {
     return member;
   }
 
-  private constructor(parts: MemberParts, state: MemberState) {
+  private constructor(parts: MemberParts, auth: AuthPlatform, state: MemberState) {
     const { config, clock, logger } = parts;
     this.#parts = parts;
+    this.#auth = auth;
+    this.#authParts = authParts(state.auth, config.auth, auth);
+    this.#tokens = auth.jwt ?? this.#makeTokens();
     this.state = state;
     const { memberId, clusterId, cluster } = state;
     const network = parts.network ?? NO_PEERS;
@@ -172,6 +190,12 @@ export class Member {
     this.#leaseKeeper = new LeaseKeeper(this.core);
     this.clusterApi = new ClusterApi(this.core, sha1);
     this.leaseApi = new LeaseApi(this.core);
+    this.authApi = new AuthApi(this.core, {
+      store: state.auth,
+      hasher: auth.hasher,
+      tokens: this.#tokens,
+      base64: (bytes) => Buffer.from(bytes).toString('base64'),
+    });
     this.snapshots = new DatabaseSnapshots({
       files: parts.platform.files,
       dir: state.databaseDir,
@@ -247,6 +271,7 @@ export class Member {
     this.#applyLoop.stop();
     this.#calls.close();
     await this.#transport.stop();
+    await this.#auth.hasher.stop();
     await new Promise<void>((resolve) => this.flusher.flush(resolve));
     this.flusher.stop();
     this.#logKeeper.stop();
@@ -352,6 +377,7 @@ export class Member {
       lessor,
       alarms,
       cluster,
+      auth: this.#authParts,
       hasRoom: (costBytes) => this.core.hasRoom(costBytes),
       onEvents: (revision, events) => this.hub.notify(revision, events),
       onCompaction: () => this.compactor.kick(),
@@ -362,7 +388,7 @@ export class Member {
       {
         clock,
         proposals: this.#proposals,
-        apply: (command, nowMs) => applier.apply(command, nowMs),
+        apply: (command, nowMs, index, origin) => applier.apply(command, nowMs, index, origin),
         applyConfChange: (entry) => this.#applyConfChange(entry),
         onTermBegun: (term) => {
           // Not an earlier term's that is applied again after a restart: more of the log may be committed than is known yet.
@@ -412,6 +438,18 @@ export class Member {
     });
   }
 
+  #makeTokens(): TokenProvider {
+    const { clock, config } = this.#parts;
+    return new SimpleTokenProvider({
+      tokens: this.#authParts.tokens,
+      monotonicMs: () => clock.monotonicMs(),
+      newPrefix: this.#auth.newTokenPrefix,
+      appliedIndex: () => this.#applyLoop.appliedIndex,
+      pause: () => new Promise<void>((resolve) => void clock.after(TOKEN_LOOK_MS, resolve)),
+      waitMs: requestMs(config),
+    });
+  }
+
   #makeCore(): ServerCore {
     const { config, clock, logger } = this.#parts;
     const { state } = this;
@@ -426,6 +464,11 @@ export class Member {
       transport: this.#transport,
       calls: this.#calls,
       jobs: this.jobs,
+      authenticator: new Authenticator({
+        store: state.auth,
+        tokens: this.#tokens,
+        certificateNames: config.auth.certificateNames,
+      }),
       clock,
       logger: logger.child('server/core.ts'),
       pendingBytes: () => state.buffer.bytes + state.buffer.flushingBytes,

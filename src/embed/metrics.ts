@@ -15,7 +15,7 @@ export function collectServerMetrics(
   hub: WatchHub,
   labels: MetricLabels,
 ): void {
-  const { node, applyLoop, proposals, limits, memberId, cluster, alarms } = core.parts;
+  const { node, applyLoop, proposals, limits, memberId, cluster, alarms, auth } = core.parts;
   const { server } = metrics;
   server.hasLeader.collect(() => (node.leader === 0n ? 0 : 1));
   server.isLeader.collect(() => (node.isLeader ? 1 : 0));
@@ -31,6 +31,7 @@ export function collectServerMetrics(
     const isActive = (): boolean => alarms.list(AlarmType[name]).some((alarm) => alarm.memberID === memberId);
     server.alarms.with(memberId.toString(16), name).collect(() => (isActive() ? 1 : 0));
   }
+  metrics.authRevision.collect(() => auth.revision);
   collectStore(metrics, core);
   collectWatches(metrics, hub);
 }

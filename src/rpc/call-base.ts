@@ -11,6 +11,8 @@ import type { Method } from './service-registry.ts';
 import type { Peer, RpcContext, RpcMetadata, TransportCall } from './transport.ts';
 
 export const SEND_BYTES_MAX = 2 ** 31 - 1;
+/** The JSON gateway marks the calls that it makes. */
+const GATEWAY_HEADER = 'grpcgateway-accept';
 
 export abstract class CallBase implements RpcContext {
   readonly path: string;
@@ -55,6 +57,10 @@ export abstract class CallBase implements RpcContext {
 
   get token(): string | undefined {
     return tokenOf(this.transport.metadata);
+  }
+
+  get commonName(): string | undefined {
+    return this.metadata.get(GATEWAY_HEADER) === undefined ? this.transport.peer.commonName : undefined;
   }
 
   get cancelled(): boolean {

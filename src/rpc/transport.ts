@@ -13,7 +13,10 @@ export interface Peer {
   /** `host:port`, or the path of a unix socket. */
   readonly address: string;
   readonly isTls: boolean;
-  /** Common name of the verified client certificate, if there is one. */
+  /**
+   * Common name of the client certificate, if there is one and it was verified: with client-cert-auth it is the name of a user,
+   * so a transport must never fill it from a certificate that was not.
+   */
   readonly commonName: string | undefined;
 }
 
@@ -27,6 +30,11 @@ export interface RpcContext {
   readonly metadata: RpcMetadata;
   /** Auth token from metadata `token`, else `authorization`, without `Bearer ` (§2.12). May be the empty string. */
   readonly token: string | undefined;
+  /**
+   * Of peer, for auth: undefined for a call that the JSON gateway makes for somebody else (metadata `grpcgateway-accept`),
+   * whose certificate is the gateway's own.
+   */
+  readonly commonName: string | undefined;
   /** When the caller stops waiting, on the monotonic clock; undefined = never. */
   readonly deadlineMs: number | undefined;
   /** The caller is gone or its deadline has passed: whatever is answered now goes nowhere. */

@@ -4,6 +4,7 @@ import type { EtcdError } from '../base/etcd-error.ts';
 import { Queue } from '../base/queue.ts';
 import { WireError } from '../base/wire.ts';
 import type { AnyResponse, ApplyResult } from '../apply/applier.ts';
+import type { EntryOrigin } from '../apply/auth-command.ts';
 import { commandOf, entryId, type Command } from '../apply/command.ts';
 import { legacyCommandOf } from '../apply/legacy-command.ts';
 import { decodeInternalRaftRequest } from '../gen/raft-internal.ts';
@@ -19,7 +20,7 @@ const ENTRIES_PER_LOOK = 32;
 export interface ApplyLoopParts {
   readonly clock: Clock;
   readonly proposals: Proposals;
-  readonly apply: (command: Command, nowMs: number) => ApplyResult;
+  readonly apply: (command: Command, nowMs: number, index: number, origin: EntryOrigin | undefined) => ApplyResult;
   readonly applyConfChange: (entry: Entry) => ConfChangeOutcome;
   /** The empty entry was applied that the leader of `term` began it with. */
   readonly onTermBegun: (term: number) => void;
@@ -149,13 +150,13 @@ export class ApplyLoop {
     const decoded = decodeRequest(entry.data);
     if (decoded === undefined) {
       const command = legacyCommandOf(entry.data);
-      if (command !== undefined) this.#parts.apply(command, nowMs);
+      if (command !== undefined) this.#parts.apply(command, nowMs, entry.index, undefined);
       return;
     }
     const id = entryId(decoded);
     const command = proposals.commandOf(id, entry.data) ?? commandOf(decoded);
     const startMs = clock.monotonicMs();
-    const { response, error, raisesNoSpace } = this.#parts.apply(command, nowMs);
+    const { response, error, raisesNoSpace } = this.#parts.apply(command, nowMs, entry.index, decoded.header);
     this.#parts.applySeconds(command.kind, (clock.monotonicMs() - startMs) / 1000, error === undefined);
     if (raisesNoSpace) this.#settleAfterAlarm(id, response, error);
     else proposals.settle(id, response, error);

@@ -13,6 +13,7 @@ import { memberId, type Sha1 } from '../membership/ids.ts';
 import { encodeMember, encodePromotion, type Member } from '../membership/member.ts';
 import { checkPeerUrls } from '../membership/peer-urls.ts';
 import { checkAddition, checkPromotion, checkRemoval } from '../membership/reconfiguration.ts';
+import type { Caller } from './caller.ts';
 import type { ServerCore } from './core.ts';
 
 /** How long a member must have been heard from to count as active. */
@@ -31,13 +32,16 @@ export class ClusterApi {
   }
 
   /** Its header has revision 0, as everything about members. */
-  list(linearizable: boolean): MemberListResponseInit | Promise<MemberListResponseInit> {
-    const waiting = linearizable ? this.#core.linearizable() : undefined;
-    return waiting === undefined ? this.#members() : waiting.then(() => this.#members());
+  async list(caller: Caller, linearizable: boolean): Promise<MemberListResponseInit> {
+    if (linearizable) await this.#core.linearizable();
+    await this.#core.parts.authenticator.requireUser(caller);
+    return this.#members();
   }
 
-  async add(request: MemberAddRequest): Promise<MemberAddResponseInit> {
+  /** This and the other changes are for root. */
+  async add(caller: Caller, request: MemberAddRequest): Promise<MemberAddResponseInit> {
     const peerURLs = checkPeerUrls(request.peerURLs);
+    await this.#core.parts.authenticator.requireAdmin(caller);
     const { cluster, clock, limits } = this.#core.parts;
     const { isLearner } = request;
     const id = memberId(this.#sha1, peerURLs, '', Math.floor(clock.wallMs() / 1000));
@@ -49,7 +53,8 @@ export class ClusterApi {
     return { ...this.#members(), member: memberMessage(member) };
   }
 
-  async remove(id: bigint): Promise<MemberListResponseInit> {
+  async remove(caller: Caller, id: bigint): Promise<MemberListResponseInit> {
+    await this.#core.parts.authenticator.requireAdmin(caller);
     this.#require(id);
     const { cluster, limits } = this.#core.parts;
     if (limits.strictReconfigCheck) {
@@ -62,8 +67,9 @@ export class ClusterApi {
     return this.#members();
   }
 
-  async update(request: MemberUpdateRequest): Promise<MemberListResponseInit> {
+  async update(caller: Caller, request: MemberUpdateRequest): Promise<MemberListResponseInit> {
     const peerURLs = checkPeerUrls(request.peerURLs);
+    await this.#core.parts.authenticator.requireAdmin(caller);
     this.#require(request.ID);
     const member: Member = { id: request.ID, name: '', peerURLs, clientURLs: [], isLearner: false };
     const type = ConfChangeType.ConfChangeUpdateNode;
@@ -72,7 +78,8 @@ export class ClusterApi {
   }
 
   /** Only the leader knows how far the learner is: another member asks it. */
-  async promote(id: bigint): Promise<MemberListResponseInit> {
+  async promote(caller: Caller, id: bigint): Promise<MemberListResponseInit> {
+    await this.#core.parts.authenticator.requireAdmin(caller);
     const { node, cluster, calls } = this.#core.parts;
     const deadlineMs = this.#core.requestDeadlineMs();
     for (;;) {
@@ -83,7 +90,7 @@ export class ClusterApi {
       const leader = cluster.member(node.leader);
       try {
         if (leader !== undefined) {
-          const members = await calls.promoteMember(leader.peerURLs, id);
+          const members = await calls.promoteMember(leader.peerURLs, id, caller.token);
           return { header: this.#core.header(0), members: members.map(memberMessage) };
         }
       } catch (error) {

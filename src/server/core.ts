@@ -1,12 +1,14 @@
 /** What every service of the server stands on: the log, the store behind it, and how to get a request from one to the other. */
 import type { Alarms } from '../apply/alarms.ts';
 import type { AnyResponse, Responses } from '../apply/applier.ts';
-import { encodeEmbedded, type Command, type EmbeddedKind } from '../apply/command.ts';
+import { encodeEmbedded, headerOf, type Command, type EmbeddedKind } from '../apply/command.ts';
 import { EMPTY } from '../base/bytes.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import { encodeInternalRaftRequest, type InternalRaftRequestInit } from '../gen/raft-internal.ts';
 import type { ConfChange } from '../gen/raftpb.ts';
 import { AlarmType, type ResponseHeaderInit } from '../gen/rpc.ts';
+import { NOBODY, type AuthInfo } from '../auth/auth-info.ts';
+import type { AuthStore } from '../auth/auth-store.ts';
 import type { Lessor } from '../lease/lessor.ts';
 import type { Cluster } from '../membership/cluster.ts';
 import type { Backend } from '../mvcc/backend.ts';
@@ -14,6 +16,8 @@ import type { MvccStore } from '../mvcc/store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { ApplyLoop } from './apply-loop.ts';
+import type { Authenticator } from './authenticator.ts';
+import type { Caller } from './caller.ts';
 import type { JobRunner } from './job-runner.ts';
 import type { PeerCalls, PeerTransport } from './peer-transport.ts';
 import type { Proposals } from './proposals.ts';
@@ -57,6 +61,8 @@ export interface CoreParts {
   readonly proposals: Proposals;
   readonly requestIds: RequestIds;
   readonly jobs: JobRunner;
+  readonly auth: AuthStore;
+  readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly pendingBytes: () => number;
@@ -92,16 +98,29 @@ export class ServerCore {
 
   /**
    * Puts a client's request through the log and returns what applying it answered. Throws (rejects with) EtcdError:
-   * RequestTooLarge, TooManyRequests, Timeout, Stopped, and whatever applying throws.
+   * InvalidAuthToken, RequestTooLarge, TooManyRequests, Timeout, Stopped, and whatever applying throws.
    */
   propose<K extends EmbeddedKind & keyof Responses>(
+    caller: Caller,
     kind: K,
     request: Uint8Array,
     command: Command & { readonly kind: K },
   ): Promise<Responses[K]> {
+    const who = this.parts.authenticator.identify(caller);
+    if (who instanceof Promise) return who.then((found) => this.#proposeAs(found, kind, request, command));
+    return this.#proposeAs(who, kind, request, command);
+  }
+
+  /** As propose, for requests that are not passed on as they came. */
+  async proposeFor(
+    caller: Caller,
+    request: InternalRaftRequestInit,
+    command: Command,
+  ): Promise<AnyResponse | undefined> {
+    // A login is what makes credentials: those that come with it, out of date maybe, mean nothing.
+    const who = command.kind === 'authenticate' ? NOBODY : await this.parts.authenticator.identify(caller);
     const id = this.#admit();
-    const data = encodeEmbedded(id, kind, request);
-    return this.#submit(id, data, command) as Promise<Responses[K]>;
+    return this.#submit(id, encodeInternalRaftRequest({ ...request, header: headerOf(id, who) }), command);
   }
 
   /**
@@ -114,7 +133,8 @@ export class ServerCore {
     ownTerm?: number,
   ): Promise<AnyResponse | undefined> {
     const id = this.#admit();
-    return this.#submit(id, encodeInternalRaftRequest({ ...request, header: { ID: id } }), command, ownTerm);
+    const header = headerOf(id, this.parts.authenticator.self());
+    return this.#submit(id, encodeInternalRaftRequest({ ...request, header }), command, ownTerm);
   }
 
   /** Puts a change of the members through the log; resolves when it is applied. Rejects with what refused it. */
@@ -159,6 +179,16 @@ export class ServerCore {
   stop(): void {
     this.#stopping = true;
     this.parts.proposals.failAll(etcdError('Stopped'));
+  }
+
+  #proposeAs<K extends EmbeddedKind & keyof Responses>(
+    who: AuthInfo,
+    kind: K,
+    request: Uint8Array,
+    command: Command & { readonly kind: K },
+  ): Promise<Responses[K]> {
+    const id = this.#admit();
+    return this.#submit(id, encodeEmbedded(id, who, kind, request), command) as Promise<Responses[K]>;
   }
 
   #admit(): bigint {

@@ -1,4 +1,5 @@
 /** Range, Put, DeleteRange, Txn and Compact as a client asks for them. Requests that go through the log come encoded too. */
+import { authorizeRange, authorizeTxn } from '../apply/authorize.ts';
 import { readOnlyTxn } from '../apply/kv.ts';
 import { putCost, txnCost } from '../apply/quota-cost.ts';
 import { isReadOnlyTxn, isSerializableTxn } from '../apply/txn-kind.ts';
@@ -16,6 +17,7 @@ import type {
   TxnRequest,
   TxnResponseInit,
 } from '../gen/rpc.ts';
+import type { Caller } from './caller.ts';
 import type { Compactor } from './compactor.ts';
 import type { ServerCore } from './core.ts';
 import { AppendJob, RangeResponseBuilder } from './range-response-builder.ts';
@@ -30,42 +32,66 @@ export class KvApi {
   }
 
   /** One key's answer comes at once, without a promise: nothing else may run between the read and its header. */
-  range(request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
+  range(caller: Caller, request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
     validateRange(request);
     const waiting = request.serializable ? undefined : this.#core.linearizable();
-    return waiting === undefined ? this.#read(request) : waiting.then(() => this.#read(request));
+    return waiting === undefined ? this.#read(caller, request) : waiting.then(() => this.#read(caller, request));
   }
 
-  put(request: PutRequest, encoded: Uint8Array): Promise<PutResponseInit> {
+  put(caller: Caller, request: PutRequest, encoded: Uint8Array): Promise<PutResponseInit> {
     this.#refuseWithoutRoom(putCost(request));
     validatePut(request);
-    return this.#core.propose('put', encoded, { kind: 'put', request });
+    return this.#core.propose(caller, 'put', encoded, { kind: 'put', request });
   }
 
-  deleteRange(request: DeleteRangeRequest, encoded: Uint8Array): Promise<DeleteRangeResponseInit> {
+  deleteRange(caller: Caller, request: DeleteRangeRequest, encoded: Uint8Array): Promise<DeleteRangeResponseInit> {
     validateDeleteRange(request);
-    return this.#core.propose('deleteRange', encoded, { kind: 'deleteRange', request });
+    return this.#core.propose(caller, 'deleteRange', encoded, { kind: 'deleteRange', request });
   }
 
-  txn(request: TxnRequest, encoded: Uint8Array): TxnResponseInit | Promise<TxnResponseInit> {
+  txn(caller: Caller, request: TxnRequest, encoded: Uint8Array): TxnResponseInit | Promise<TxnResponseInit> {
     const cost = txnCost(request);
     if (cost > 0) this.#refuseWithoutRoom(cost);
     validateTxn(request, this.#core.parts.limits.txnOpsMax);
-    if (!isReadOnlyTxn(request)) return this.#core.propose('txn', encoded, { kind: 'txn', request });
+    if (!isReadOnlyTxn(request)) return this.#core.propose(caller, 'txn', encoded, { kind: 'txn', request });
     const waiting = isSerializableTxn(request) ? undefined : this.#core.linearizable();
-    const { store } = this.#core.parts;
-    return waiting === undefined ? readOnlyTxn(store, request) : waiting.then(() => readOnlyTxn(store, request));
+    return waiting === undefined ? this.#readTxn(caller, request) : waiting.then(() => this.#readTxn(caller, request));
   }
 
   /** With `physical` the answer comes when the old revisions are gone and that is on disk. */
-  async compact(request: CompactionRequest, encoded: Uint8Array): Promise<CompactionResponseInit> {
-    const response = await this.#core.propose('compaction', encoded, { kind: 'compaction', request });
+  async compact(caller: Caller, request: CompactionRequest, encoded: Uint8Array): Promise<CompactionResponseInit> {
+    await this.#core.parts.authenticator.requireAdmin(caller);
+    const response = await this.#core.propose(caller, 'compaction', encoded, { kind: 'compaction', request });
     if (request.physical) await this.#compactor.whenDone();
     return response;
   }
 
+  #read(caller: Caller, request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
+    return this.#core.parts.auth.enabled ? this.#readAs(caller, request) : this.#readNow(request);
+  }
+
+  async #readAs(caller: Caller, request: RangeRequest): Promise<Uint8Array[]> {
+    const { authenticator } = this.#core.parts;
+    const who = await authenticator.permit(caller, (auth, user) => authorizeRange(auth, user, request));
+    const answer = await this.#readNow(request);
+    authenticator.checkFresh(who);
+    return answer;
+  }
+
+  #readTxn(caller: Caller, request: TxnRequest): TxnResponseInit | Promise<TxnResponseInit> {
+    const { auth, authenticator, store } = this.#core.parts;
+    if (!auth.enabled) return readOnlyTxn(store, request);
+    return authenticator
+      .permit(caller, (_, user) => authorizeTxn(auth, (id) => store.keysOf(id), user, request))
+      .then((who) => {
+        const answer = readOnlyTxn(store, request);
+        authenticator.checkFresh(who);
+        return answer;
+      });
+  }
+
   /** The encoded answer in pieces. Longer ranges are read in slices, all at the revision of the first. */
-  #read(request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
+  #readNow(request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
     const { store } = this.#core.parts;
     if (request.rangeEnd.length > 0) return this.#readSliced(request);
     const { revision, kvs, count, more } = store.range(request);

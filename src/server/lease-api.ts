@@ -1,5 +1,7 @@
 /** Leases as a client asks for them. */
+import { authorizeLeaseRead, authorizeLeaseWrite } from '../apply/authorize.ts';
 import { LEASE_COST_BYTES } from '../apply/quota-cost.ts';
+import type { AuthInfo } from '../auth/auth-info.ts';
 import { Code, etcdError, EtcdError } from '../base/etcd-error.ts';
 import {
   encodeLeaseGrantRequest,
@@ -14,6 +16,7 @@ import {
   type LeaseTimeToLiveResponseInit,
 } from '../gen/rpc.ts';
 import { TTL_SECONDS_MAX } from '../lease/lessor.ts';
+import type { Caller } from './caller.ts';
 import type { ServerCore } from './core.ts';
 
 /** Between two attempts to reach the leader. */
@@ -33,7 +36,8 @@ export class LeaseApi {
     this.#core = core;
   }
 
-  grant(request: LeaseGrantRequest): Promise<LeaseGrantResponseInit> {
+  async grant(caller: Caller, request: LeaseGrantRequest): Promise<LeaseGrantResponseInit> {
+    await this.#core.parts.authenticator.requireUser(caller);
     if (!this.#core.hasRoom(LEASE_COST_BYTES)) {
       void this.#core.raiseNoSpace();
       throw etcdError('NoSpace');
@@ -43,18 +47,36 @@ export class LeaseApi {
     let ID = request.ID;
     while (ID === 0n || (request.ID === 0n && lessor.has(ID))) ID = requestIds.nextLeaseId();
     const granted = { ID, TTL: request.TTL };
-    return this.#core.propose('leaseGrant', encodeLeaseGrantRequest(granted), { kind: 'leaseGrant', request: granted });
+    const command = { kind: 'leaseGrant', request: granted } as const;
+    return this.#core.propose(caller, 'leaseGrant', encodeLeaseGrantRequest(granted), command);
   }
 
-  revoke(request: LeaseRevokeRequest): Promise<LeaseRevokeResponseInit> {
-    return this.#core.propose('leaseRevoke', encodeLeaseRevokeRequest(request), { kind: 'leaseRevoke', request });
+  /** Needs WRITE on the keys that are attached. */
+  async revoke(caller: Caller, request: LeaseRevokeRequest): Promise<LeaseRevokeResponseInit> {
+    await this.#core.parts.authenticator.requireUser(caller);
+    const command = { kind: 'leaseRevoke', request } as const;
+    return this.#core.propose(caller, 'leaseRevoke', encodeLeaseRevokeRequest(request), command);
   }
 
   /**
    * TTL 0 in the answer: the lease is gone. One that has expired is waited for until it is. Rejects with Timeout. A leader that
-   * others could have replaced asks them first: its successor knows nothing of what it renews.
+   * others could have replaced asks them first: its successor knows nothing of what it renews. Needs WRITE on the keys that
+   * are attached.
    */
-  keepAlive(ID: bigint): LeaseKeepAliveResponseInit | Promise<LeaseKeepAliveResponseInit> {
+  keepAlive(caller: Caller, ID: bigint): LeaseKeepAliveResponseInit | Promise<LeaseKeepAliveResponseInit> {
+    return this.#core.parts.auth.enabled ? this.#keepAliveAs(caller, ID) : this.#keepAlive(ID);
+  }
+
+  async #keepAliveAs(caller: Caller, ID: bigint): Promise<LeaseKeepAliveResponseInit> {
+    const { authenticator, store } = this.#core.parts;
+    await authenticator.permit(caller, (auth, who) => {
+      auth.checkUser(who);
+      authorizeLeaseWrite(auth, (id) => store.keysOf(id), who, ID);
+    });
+    return this.#keepAlive(ID);
+  }
+
+  #keepAlive(ID: bigint): LeaseKeepAliveResponseInit | Promise<LeaseKeepAliveResponseInit> {
     const { lessor, store, clock, node } = this.#core.parts;
     if (!node.isSoleVoter) return this.#keepAliveLater(ID);
     const renewal = lessor.renew(ID, clock.monotonicMs());
@@ -63,8 +85,19 @@ export class LeaseApi {
     return { header: this.#core.header(store.currentRev), ID, TTL: renewal.ttlSeconds };
   }
 
-  /** Of a lease that is not there: TTL -1. */
-  timeToLive(request: LeaseTimeToLiveRequest): LeaseTimeToLiveResponseInit | Promise<LeaseTimeToLiveResponseInit> {
+  /** Of a lease that is not there: TTL -1. Keys are told to who may read all of them. */
+  async timeToLive(caller: Caller, request: LeaseTimeToLiveRequest): Promise<LeaseTimeToLiveResponseInit> {
+    const { authenticator, store } = this.#core.parts;
+    const who = await authenticator.permit(caller, (auth, user) => {
+      auth.checkUser(user);
+      if (request.keys) authorizeLeaseRead(auth, (id) => store.keysOf(id), user, request.ID);
+    });
+    const response = await this.#timeToLive(request);
+    if (request.keys) authenticator.checkFresh(who);
+    return response;
+  }
+
+  #timeToLive(request: LeaseTimeToLiveRequest): LeaseTimeToLiveResponseInit | Promise<LeaseTimeToLiveResponseInit> {
     const { lessor, store } = this.#core.parts;
     const header = this.#core.header(store.currentRev);
     if (!lessor.primary) return this.#timeToLiveOfLeader(request);
@@ -98,7 +131,18 @@ export class LeaseApi {
     return this.#timeToLiveHere(request);
   }
 
-  leases(): LeaseLeasesResponseInit {
+  /** Needs READ on the keys of all of them. */
+  leases(caller: Caller): LeaseLeasesResponseInit | Promise<LeaseLeasesResponseInit> {
+    const { auth, authenticator, store, lessor } = this.#core.parts;
+    if (!auth.enabled) return this.#leases();
+    const check = (_: unknown, who: AuthInfo): void => {
+      auth.checkUser(who);
+      for (const ID of lessor.leases()) authorizeLeaseRead(auth, (id) => store.keysOf(id), who, ID);
+    };
+    return authenticator.permit(caller, check).then(() => this.#leases());
+  }
+
+  #leases(): LeaseLeasesResponseInit {
     const { lessor, store } = this.#core.parts;
     return { header: this.#core.header(store.currentRev), leases: lessor.leases().map((ID) => ({ ID })) };
   }

@@ -1,6 +1,7 @@
 /** Alarms, status, hashes, defragmentation and snapshots as a client asks for them. */
 import { etcdError } from '../base/etcd-error.ts';
 import {
+  AlarmAction,
   AlarmType,
   type AlarmRequest,
   type AlarmResponseInit,
@@ -10,6 +11,7 @@ import {
 } from '../gen/rpc.ts';
 import type { Responses } from '../apply/applier.ts';
 import { storageVersionOf } from '../membership/versions.ts';
+import type { Caller } from './caller.ts';
 import type { ServerCore } from './core.ts';
 import type { Flusher } from './flusher.ts';
 
@@ -24,13 +26,22 @@ export class MaintenanceApi {
     this.#flusher = flusher;
   }
 
-  /** All three actions go through the log, GET too. */
-  async alarm(request: AlarmRequest): Promise<AlarmResponseInit> {
-    const response = await this.#core.proposeInternal({ alarm: request }, { kind: 'alarm', request });
+  /** All three actions go through the log, GET too. Any user may ask; setting and clearing are for root. */
+  async alarm(caller: Caller, request: AlarmRequest): Promise<AlarmResponseInit> {
+    const { authenticator } = this.#core.parts;
+    if (request.action === AlarmAction.GET) await authenticator.requireUser(caller);
+    else await authenticator.requireAdmin(caller);
+    const response = await this.#core.proposeFor(caller, { alarm: request }, { kind: 'alarm', request });
     return response as Responses['alarm'];
   }
 
-  status(): StatusResponseInit {
+  /** For any user. */
+  status(caller: Caller): StatusResponseInit | Promise<StatusResponseInit> {
+    const { auth, authenticator } = this.#core.parts;
+    return auth.enabled ? authenticator.requireUser(caller).then(() => this.#status()) : this.#status();
+  }
+
+  #status(): StatusResponseInit {
     const { store, node, applyLoop, backend, limits, memberId, cluster, serverVersion } = this.#core.parts;
     const { isEnabled: enabled, targetVersion } = cluster.downgrade;
     return {
@@ -50,22 +61,27 @@ export class MaintenanceApi {
     };
   }
 
-  async hash(): Promise<HashResponseInit> {
+  /** For root. */
+  async hash(caller: Caller): Promise<HashResponseInit> {
+    await this.#core.parts.authenticator.requireAdmin(caller);
     const { store, jobs } = this.#core.parts;
     const header = this.#core.header(store.currentRev);
     const { hash } = await jobs.run(store.hashJob());
     return { header, hash };
   }
 
-  async hashKv(revision: number): Promise<HashKVResponseInit> {
+  /** For root. */
+  async hashKv(caller: Caller, revision: number): Promise<HashKVResponseInit> {
+    await this.#core.parts.authenticator.requireAdmin(caller);
     const { store, jobs } = this.#core.parts;
     const header = this.#core.header(store.currentRev);
     const { hash, compactRevision, hashRevision } = await jobs.run(store.hashKvJob(revision));
     return { header, hash, compactRevision, hashRevision };
   }
 
-  /** Rewrites the database file without its free pages. Reads and writes go on; flushes wait. */
-  defragment(): Promise<void> {
+  /** Rewrites the database file without its free pages. Reads and writes go on; flushes wait. For root. */
+  async defragment(caller: Caller): Promise<void> {
+    await this.#core.parts.authenticator.requireAdmin(caller);
     const next = this.#defragmenting.then(() => this.#defragmentNow());
     this.#defragmenting = next.catch(() => {});
     return next;

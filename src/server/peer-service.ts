@@ -96,7 +96,9 @@ export class PeerService implements PeerHandler {
     return { server: serverVersion, cluster: cluster.version, storage: storageVersionOf(cluster.version) };
   }
 
-  async promoteMember(id: bigint): Promise<readonly Member[]> {
+  async promoteMember(id: bigint, authorization: string | undefined): Promise<readonly Member[]> {
+    const caller = { token: authorization, commonName: undefined, cancelled: false };
+    await this.#parts.core.parts.authenticator.requireAdmin(caller);
     await this.#parts.cluster.promoteAsLeader(id);
     return this.members();
   }

@@ -41,6 +41,7 @@ export async function withBundle<T>(body: () => Promise<T>): Promise<T> {
     return await body();
   } finally {
     delete process.env['QUORATE_COMMAND'];
-    await Promise.all([rm(bundle, { force: true }), rm(`${bundle}.map`, { force: true })]);
+    const files = [bundle, bundle.replace(/\.mjs$/, '.bcrypt-worker.mjs')].flatMap((file) => [file, `${file}.map`]);
+    await Promise.all(files.map((file) => rm(file, { force: true })));
   }
 }

@@ -29,30 +29,30 @@ export function registerKv(registry: ServiceRegistry, core: ServerCore, kv: KvAp
 
   registry.unary(
     Range.path,
-    (_ctx, bytes) => {
-      const response = kv.range(decodeRangeRequest(bytes));
+    (ctx, bytes) => {
+      const response = kv.range(ctx, decodeRangeRequest(bytes));
       return response instanceof Promise ? response.then(messageOf) : messageOf(response);
     },
     { isServedByLearner: (bytes) => decodeRangeRequest(bytes).serializable },
   );
-  registry.unary(Put.path, async (_ctx, bytes) => {
-    const response = await kv.put(decodePutRequest(bytes), bytes);
+  registry.unary(Put.path, async (ctx, bytes) => {
+    const response = await kv.put(ctx, decodePutRequest(bytes), bytes);
     return encodePutResponse(core.withHeader(response));
   });
-  registry.unary(DeleteRange.path, async (_ctx, bytes) => {
-    const response = await kv.deleteRange(decodeDeleteRangeRequest(bytes), bytes);
+  registry.unary(DeleteRange.path, async (ctx, bytes) => {
+    const response = await kv.deleteRange(ctx, decodeDeleteRangeRequest(bytes), bytes);
     return encodeDeleteRangeResponse(core.withHeader(response));
   });
-  registry.unary(Txn.path, (_ctx, bytes) => {
-    const response = kv.txn(decodeTxnRequest(bytes), bytes);
+  registry.unary(Txn.path, (ctx, bytes) => {
+    const response = kv.txn(ctx, decodeTxnRequest(bytes), bytes);
     return response instanceof Promise ? response.then(encodeTxn) : encodeTxn(response);
   });
-  registry.unary(Compact.path, async (_ctx, bytes) => {
-    const response = await kv.compact(decodeCompactionRequest(bytes), bytes);
+  registry.unary(Compact.path, async (ctx, bytes) => {
+    const response = await kv.compact(ctx, decodeCompactionRequest(bytes), bytes);
     return encodeCompactionResponse(core.withHeader(response));
   });
   registry.serverStream(RangeStream.path, async (call, bytes) => {
-    for await (const rangeResponse of rangeStream(core, decodeRangeRequest(bytes))) {
+    for await (const rangeResponse of rangeStream(core, call.ctx, decodeRangeRequest(bytes))) {
       if (call.ctx.cancelled) return;
       call.send(encodeRangeStreamResponse({ rangeResponse }));
       if (call.backlogBytes > STREAM_BACKLOG_BYTES) await drained(call);

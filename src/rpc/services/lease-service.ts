@@ -23,18 +23,18 @@ const KEEP_ALIVE_BACKLOG_BYTES = 64 * 1024;
 
 export function registerLease(registry: ServiceRegistry, core: ServerCore, leases: LeaseApi): void {
   const { LeaseGrant, LeaseRevoke, LeaseKeepAlive, LeaseTimeToLive, LeaseLeases } = LeaseService.methods;
-  registry.unary(LeaseGrant.path, async (_ctx, bytes) => {
-    const response = await leases.grant(decodeLeaseGrantRequest(bytes));
+  registry.unary(LeaseGrant.path, async (ctx, bytes) => {
+    const response = await leases.grant(ctx, decodeLeaseGrantRequest(bytes));
     return encodeLeaseGrantResponse(core.withHeader(response));
   });
-  registry.unary(LeaseRevoke.path, async (_ctx, bytes) => {
-    const response = await leases.revoke(decodeLeaseRevokeRequest(bytes));
+  registry.unary(LeaseRevoke.path, async (ctx, bytes) => {
+    const response = await leases.revoke(ctx, decodeLeaseRevokeRequest(bytes));
     return encodeLeaseRevokeResponse(core.withHeader(response));
   });
-  registry.unary(LeaseTimeToLive.path, async (_ctx, bytes) =>
-    encodeLeaseTimeToLiveResponse(await leases.timeToLive(decodeLeaseTimeToLiveRequest(bytes))),
+  registry.unary(LeaseTimeToLive.path, async (ctx, bytes) =>
+    encodeLeaseTimeToLiveResponse(await leases.timeToLive(ctx, decodeLeaseTimeToLiveRequest(bytes))),
   );
-  registry.unary(LeaseLeases.path, () => encodeLeaseLeasesResponse(leases.leases()));
+  registry.unary(LeaseLeases.path, async (ctx) => encodeLeaseLeasesResponse(await leases.leases(ctx)));
   registry.bidi(LeaseKeepAlive.path, (call) => serveKeepAlive(call, leases));
 }
 
@@ -47,7 +47,7 @@ function serveKeepAlive(call: StreamCall, leases: LeaseApi): void {
     if (halfClosed && waiting === 0) call.end();
   };
   const answer = async (ID: bigint): Promise<void> => {
-    call.send(encodeLeaseKeepAliveResponse(await leases.keepAlive(ID)));
+    call.send(encodeLeaseKeepAliveResponse(await leases.keepAlive(call.ctx, ID)));
   };
   call.onMessage((bytes) => {
     const { ID } = decodeLeaseKeepAliveRequest(bytes);

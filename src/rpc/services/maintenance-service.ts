@@ -33,27 +33,41 @@ export function registerMaintenance(
   snapshots: SnapshotSource,
 ): void {
   const { Alarm, Status, Defragment, Hash, HashKV, Snapshot, MoveLeader, Downgrade } = MaintenanceService.methods;
-  registry.unary(Alarm.path, async (_ctx, bytes) => {
-    const response = await maintenance.alarm(decodeAlarmRequest(bytes));
+  const { authenticator } = core.parts;
+  registry.unary(Alarm.path, async (ctx, bytes) => {
+    const response = await maintenance.alarm(ctx, decodeAlarmRequest(bytes));
     return encodeAlarmResponse(core.withHeader(response));
   });
-  registry.unary(Status.path, () => encodeStatusResponse(maintenance.status()), { isServedByLearner: () => true });
-  registry.unary(Defragment.path, async () => {
-    await maintenance.defragment();
+  registry.unary(
+    Status.path,
+    (ctx) => {
+      const status = maintenance.status(ctx);
+      return status instanceof Promise ? status.then(encodeStatusResponse) : encodeStatusResponse(status);
+    },
+    { isServedByLearner: () => true },
+  );
+  registry.unary(Defragment.path, async (ctx) => {
+    await maintenance.defragment(ctx);
     return encodeDefragmentResponse({});
   });
-  registry.unary(Hash.path, async () => encodeHashResponse(await maintenance.hash()));
-  registry.unary(HashKV.path, async (_ctx, bytes) =>
-    encodeHashKVResponse(await maintenance.hashKv(decodeHashKVRequest(bytes).revision)),
+  registry.unary(Hash.path, async (ctx) => encodeHashResponse(await maintenance.hash(ctx)));
+  registry.unary(HashKV.path, async (ctx, bytes) =>
+    encodeHashKVResponse(await maintenance.hashKv(ctx, decodeHashKVRequest(bytes).revision)),
   );
-  registry.unary(MoveLeader.path, async (_ctx, bytes) => {
+  registry.unary(MoveLeader.path, async (ctx, bytes) => {
+    await authenticator.requireAdmin(ctx);
     await moveLeader(core, decodeMoveLeaderRequest(bytes).targetID);
     return encodeMoveLeaderResponse({});
   });
-  registry.unary(Downgrade.path, async (_ctx, bytes) =>
-    encodeDowngradeResponse(await downgrade(core, decodeDowngradeRequest(bytes))),
-  );
-  registry.serverStream(Snapshot.path, (call) => streamSnapshot(call, snapshots), { isServedByLearner: () => true });
+  registry.unary(Downgrade.path, async (ctx, bytes) => {
+    await authenticator.requireAdmin(ctx);
+    return encodeDowngradeResponse(await downgrade(core, decodeDowngradeRequest(bytes)));
+  });
+  const sendSnapshot = async (call: StreamCall): Promise<void> => {
+    await authenticator.requireAdmin(call.ctx);
+    await streamSnapshot(call, snapshots);
+  };
+  registry.serverStream(Snapshot.path, sendSnapshot, { isServedByLearner: () => true });
 }
 
 /** Tag of SnapshotResponse.blob, and at most 5 bytes of length. */

@@ -11,6 +11,7 @@ export class SimContext implements RpcContext {
   readonly peerAddress = PEER.address;
   readonly metadata = NO_METADATA;
   readonly token = undefined;
+  readonly commonName = undefined;
   readonly deadlineMs = undefined;
   cancelled = false;
   readonly #callbacks: (() => void)[] = [];

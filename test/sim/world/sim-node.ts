@@ -383,7 +383,7 @@ export class SimProcess {
   #register(member: Member): void {
     const { core, hub, flusher, compactor } = member;
     registerKv(this.services, core, new KvApi(core, compactor));
-    registerWatch(this.services, hub);
+    registerWatch(this.services, core, hub);
     registerLease(this.services, core, member.leaseApi);
     registerCluster(this.services, member.clusterApi);
     registerMaintenance(this.services, core, new MaintenanceApi(core, flusher), member.snapshots);

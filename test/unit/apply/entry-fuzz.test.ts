@@ -1,6 +1,7 @@
 /** Entries of the log as members of other versions may write them: read, or refused in a way that says so. */
 import { expect, test } from 'vitest';
 import { commandOf, encodeEmbedded, entryId } from '../../../src/apply/command.ts';
+import { NOBODY } from '../../../src/auth/auth-info.ts';
 import { legacyCommandOf } from '../../../src/apply/legacy-command.ts';
 import { AssertionError } from '../../../src/base/assert.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
@@ -13,8 +14,8 @@ import { decodeConfState } from '../../../src/server/conf-state.ts';
 
 const put = encodePutRequest({ key: utf8Encode('k'), value: utf8Encode('v'), lease: 7n });
 const ENTRIES = [
-  encodeEmbedded(5n, 'put', put),
-  encodeEmbedded(6n, 'txn', encodeTxnRequest({ success: [{ requestPut: { key: utf8Encode('k') } }] })),
+  encodeEmbedded(5n, NOBODY, 'put', put),
+  encodeEmbedded(6n, NOBODY, 'txn', encodeTxnRequest({ success: [{ requestPut: { key: utf8Encode('k') } }] })),
   encodeInternalRaftRequest({ header: { ID: 7n }, clusterVersionSet: { ver: '3.6.0' } }),
   encodeInternalRaftRequest({ ID: 8n, alarm: { action: 1, memberID: 3n, alarm: 1 } }),
   encodeRequest({ ID: 9n, method: 'PUT', path: '/0/version', val: '3.5.0' }),

@@ -50,6 +50,7 @@ describe('the configuration', () => {
       compactHashCheckMs: 60_000,
       warningApplyMs: 100,
       warningUnaryRequestMs: 300,
+      auth: { bcryptCost: 10, certificateNames: false, token: { kind: 'simple', ttlMs: 300_000 } },
       grpcKeepalive: { minTimeMs: 5_000, intervalMs: 7_200_000, timeoutMs: 20_000 },
       log: { level: 'info', format: 'json', outputs: ['stderr'] },
       extensiveMetrics: false,
@@ -73,6 +74,24 @@ describe('the configuration', () => {
     ['--max-txn-ops=0 --max-request-bytes=0', { maxTxnOps: 0, maxRequestBytes: 0 }],
     ['--grpc-keepalive-min-time=-5s', { grpcKeepalive: { minTimeMs: 0, intervalMs: 7_200_000, timeoutMs: 20_000 } }],
     ['--metrics=extensive', { extensiveMetrics: true }],
+    [
+      '--bcrypt-cost=4 --auth-token-ttl=10',
+      { auth: { bcryptCost: 4, certificateNames: false, token: { kind: 'simple', ttlMs: 10_000 } } },
+    ],
+    [
+      '--bcrypt-cost=3 --auth-token-ttl=0',
+      { auth: { bcryptCost: 10, certificateNames: false, token: { kind: 'simple', ttlMs: 300_000 } } },
+    ],
+    [
+      '--auth-token=jwt,pub-key=a.pub,priv-key=a.key,sign-method=RS256,ttl=1m30s',
+      {
+        auth: {
+          bcryptCost: 10,
+          certificateNames: false,
+          token: { kind: 'jwt', method: 'RS256', publicKeyFile: 'a.pub', privateKeyFile: 'a.key', ttlMs: 90_000 },
+        },
+      },
+    ],
     ['--metrics=foo', { extensiveMetrics: false }],
     ['--data-dir= --wal-dir=', { dataDir: 'default.etcd', walDir: 'default.etcd/member/wal' }],
     ['--data-dir=/d --wal-dir=/w', { dataDir: '/d', walDir: '/w' }],

@@ -43,6 +43,25 @@ describe('URLs', () => {
   });
 });
 
+describe('tokens', () => {
+  test.each([
+    ['--auth-token=other', 'it must begin with simple or jwt'],
+    ['--auth-token=jwt', 'sign-method must be'],
+    ['--auth-token=jwt,sign-method=none', 'sign-method must be'],
+    ['--auth-token=jwt,sign-method=RS256,ttl=x', 'ttl must be a duration'],
+    ['--auth-token=jwt,sign-method=RS256,sign-method=RS256', 'sign-method is given twice'],
+    ['--auth-token=jwt,sign-method', '"sign-method" is not name=value'],
+  ])('%s fails', (flags, line) => {
+    expect(failure(flags)).toMatchObject({ line: expect.stringContaining(line), exitCode: 1 });
+    expect(failure(flags)).toMatchObject({ line: expect.stringContaining('flag --auth-token') });
+  });
+
+  test('what is odd but harmless is said', () => {
+    const said = warnings('--bcrypt-cost=99 --auth-token=jwt,sign-method=RS256,other=1').map(({ message }) => message);
+    expect(said).toEqual(['use default bcrypt cost instead of the invalid given cost', 'unknown token options']);
+  });
+});
+
 describe('ticks', () => {
   test.each([
     ['--heartbeat-interval=0', 'invalid value "0" for flag --heartbeat-interval'],

@@ -1,5 +1,6 @@
 /** A lease never ends before its time, whoever leads: what a leader that was replaced without knowing it must not do. */
 import { describe, expect, test } from 'vitest';
+import { SELF } from '../../../src/server/caller.ts';
 import { LeaseKeeper } from '../../../src/server/lease-keeper.ts';
 import { ClusterRig, ELECTION_MS } from './support/node-rig.ts';
 
@@ -10,7 +11,7 @@ const TTL_SECONDS = 5;
 async function withLease(): Promise<ClusterRig> {
   const cluster = new ClusterRig(3);
   await cluster.elect(1);
-  const granted = cluster.member(1).leases.grant({ ID: LEASE, TTL: TTL_SECONDS });
+  const granted = cluster.member(1).leases.grant(SELF, { ID: LEASE, TTL: TTL_SECONDS });
   await cluster.advance(100);
   expect((await granted).TTL).toBe(TTL_SECONDS);
   await cluster.advance(200);
@@ -33,7 +34,7 @@ describe('a leader that stood still while another took over', () => {
     keeper.start();
     let stoodMs = await replaceLeader(cluster);
     for (; stoodMs < 2 * TTL_SECONDS * 1000; stoodMs += 1000) {
-      const renewed = cluster.member(2).leases.keepAlive(LEASE);
+      const renewed = cluster.member(2).leases.keepAlive(SELF, LEASE);
       await cluster.advance(1000);
       expect((await renewed).TTL).toBe(TTL_SECONDS);
     }
@@ -52,7 +53,7 @@ describe('a leader that stood still while another took over', () => {
     cluster.wake(1, stoodMs, 'lost');
     cluster.cutOff.add(1n);
     let answered = false;
-    const renewal = Promise.resolve(cluster.member(1).leases.keepAlive(LEASE));
+    const renewal = Promise.resolve(cluster.member(1).leases.keepAlive(SELF, LEASE));
     renewal.then(
       () => (answered = true),
       () => {},
@@ -68,7 +69,7 @@ describe('a leader that stood still while another took over', () => {
 
 test('a leader that leads renews without waiting longer than one round', async () => {
   const cluster = await withLease();
-  const renewed = cluster.member(1).leases.keepAlive(LEASE);
+  const renewed = cluster.member(1).leases.keepAlive(SELF, LEASE);
   await cluster.advance(50);
   expect((await renewed).TTL).toBe(TTL_SECONDS);
 });
@@ -76,10 +77,10 @@ test('a leader that leads renews without waiting longer than one round', async (
 test('alone, a renewal is answered at once', async () => {
   const cluster = new ClusterRig(1);
   await cluster.elect(1);
-  const granted = cluster.member(1).leases.grant({ ID: LEASE, TTL: TTL_SECONDS });
+  const granted = cluster.member(1).leases.grant(SELF, { ID: LEASE, TTL: TTL_SECONDS });
   await cluster.advance(100);
   await granted;
-  expect(cluster.member(1).leases.keepAlive(LEASE)).toMatchObject({ TTL: TTL_SECONDS });
+  expect(cluster.member(1).leases.keepAlive(SELF, LEASE)).toMatchObject({ TTL: TTL_SECONDS });
 });
 
 test('a lease that nobody renews ends, once, by the leader of now', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { utf8Encode } from '../../../src/base/utf8.ts';
 import { encodeInternalRaftRequest } from '../../../src/gen/raft-internal.ts';
 import { encodePutRequest, type PutRequest } from '../../../src/gen/rpc.ts';
+import { SELF } from '../../../src/server/caller.ts';
 import { ClusterRig, ELECTION_MS, type NodeRig, REQUEST_MS } from './support/node-rig.ts';
 
 function putRequest(key: string): PutRequest {
@@ -24,7 +25,7 @@ interface Outcome {
 function put(member: NodeRig, key: string): Outcome {
   const request = putRequest(key);
   const outcome = { text: 'waiting' };
-  const done = member.core.propose('put', encodePutRequest(request), { kind: 'put', request });
+  const done = member.core.propose(SELF, 'put', encodePutRequest(request), { kind: 'put', request });
   watch(done, outcome);
   return outcome;
 }

@@ -8,6 +8,8 @@ import { Lessor } from '../../../../src/lease/lessor.ts';
 import type { Cluster } from '../../../../src/membership/cluster.ts';
 import { silentLogger } from '../../../../src/ports/logger.ts';
 import { Raft } from '../../../../src/raft/raft.ts';
+import { AuthStore } from '../../../../src/auth/auth-store.ts';
+import { Authenticator } from '../../../../src/server/authenticator.ts';
 import { ApplyLoop } from '../../../../src/server/apply-loop.ts';
 import { ServerCore, type CoreParts } from '../../../../src/server/core.ts';
 import type { DurableLog, LogDone } from '../../../../src/server/durable-log.ts';
@@ -149,7 +151,11 @@ export class NodeRig {
       0,
       0,
     );
+    const auth = new AuthStore({ put: () => {}, delete: () => {}, rows: () => [] });
+    const tokens = { newPrefix: () => '', issue: () => '', identify: () => undefined };
     const parts = {
+      auth,
+      authenticator: new Authenticator({ store: auth, tokens, certificateNames: false }),
       memberId: id,
       clusterId: 1n,
       limits: { requestBytesMax: 1 << 20, quotaBytes: Infinity, requestMs: REQUEST_MS, electionMs: ELECTION_MS },
