@@ -190,12 +190,7 @@ export class Member {
     this.#leaseKeeper = new LeaseKeeper(this.core);
     this.clusterApi = new ClusterApi(this.core, sha1);
     this.leaseApi = new LeaseApi(this.core);
-    this.authApi = new AuthApi(this.core, {
-      store: state.auth,
-      hasher: auth.hasher,
-      tokens: this.#tokens,
-      base64: (bytes) => Buffer.from(bytes).toString('base64'),
-    });
+    this.authApi = this.#makeAuthApi();
     this.snapshots = new DatabaseSnapshots({
       files: parts.platform.files,
       dir: state.databaseDir,
@@ -435,6 +430,15 @@ export class Member {
     // Not while the entry is being applied.
     clock.soon(() => {
       if (!this.#isStopped) void this.#versionKeeper.decide();
+    });
+  }
+
+  #makeAuthApi(): AuthApi {
+    return new AuthApi(this.core, {
+      store: this.state.auth,
+      hasher: this.#auth.hasher,
+      tokens: this.#tokens,
+      base64: (bytes) => Buffer.from(bytes).toString('base64'),
     });
   }
 
