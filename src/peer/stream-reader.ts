@@ -10,6 +10,9 @@ import type { PeerContext } from './peer-context.ts';
 import type { PeerStatus } from './peer-status.ts';
 import type { UrlPicker } from './url-picker.ts';
 
+/** What a dial ends with when no process listens at the address. */
+const NOBODY_THERE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT']);
+
 export type StreamKind = 'msgapp' | 'message';
 
 export interface StreamReaderParts {
@@ -25,6 +28,10 @@ export class StreamReader {
   #request: ClientRequest | undefined;
   #cancelRedial: (() => void) | undefined;
   #isStopped = false;
+  /** Dials that have to be refused before the peer counts as gone; undefined unless a stream that stood has just ended. */
+  #refusalsUntilGone: number | undefined;
+  /** Since when the stream stands; undefined while it does not. */
+  #upSinceMs: number | undefined;
 
   constructor(parts: StreamReaderParts) {
     this.#parts = parts;
@@ -58,8 +65,10 @@ export class StreamReader {
     request.setTimeout(context.timing.readMs, () => {
       request.destroy(new Error(`nothing came for ${context.timing.readMs} ms`));
     });
-    request.on('error', (error) => {
+    let isNobodyThere = false;
+    request.on('error', (error: NodeJS.ErrnoException) => {
       reason = error.message;
+      isNobodyThere = NOBODY_THERE.has(error.code ?? '');
     });
     request.on('response', (incoming) => {
       response = incoming;
@@ -73,6 +82,7 @@ export class StreamReader {
     request.on('close', () => {
       const isRefused = response !== undefined && response.statusCode !== 200;
       if (response === undefined || isRefused) urls.failed(address);
+      if (response === undefined) this.#noteFailedDial(isNobodyThere);
       if (!isRefused) this.#ended(reason);
     });
     request.end();
@@ -83,6 +93,7 @@ export class StreamReader {
     const decoder: StreamDecoder = kind === 'msgapp' ? new MsgAppDecoder(peer, context.self.id) : new MessageDecoder();
     const received = context.metrics.peerReceivedBytes.with(hexId(peer));
     status.seen(kind);
+    this.#upSinceMs = context.clock.monotonicMs();
     context.logger.info('stream from peer established', { 'peer-id': hexId(peer), stream: kind });
     response.on('data', (chunk: Buffer) => {
       received.inc(chunk.length);
@@ -113,6 +124,15 @@ export class StreamReader {
     }
   }
 
+  /** After a stream that stood, dials that are refused at every address say more than one that is lost on the way. */
+  #noteFailedDial(isNobodyThere: boolean): void {
+    if (this.#refusalsUntilGone === undefined || this.#isStopped) return;
+    this.#refusalsUntilGone = isNobodyThere ? this.#refusalsUntilGone - 1 : undefined;
+    if (this.#refusalsUntilGone !== 0) return;
+    this.#refusalsUntilGone = undefined;
+    this.#parts.context.handler.reportGone(this.#parts.peer);
+  }
+
   /** Resolves with why, when the request is over. */
   async #refused(response: IncomingMessage): Promise<string> {
     const { statusCode: status } = response;
@@ -130,6 +150,11 @@ export class StreamReader {
     this.#request = undefined;
     if (this.#isStopped) return;
     status.lost(kind, reason, isSilent);
-    this.#cancelRedial = context.clock.after(context.timing.redialMs, () => this.#dial());
+    const { redialMs } = context.timing;
+    const stoodMs = this.#upSinceMs === undefined ? 0 : context.clock.monotonicMs() - this.#upSinceMs;
+    if (this.#upSinceMs !== undefined) this.#refusalsUntilGone = this.#parts.urls.count;
+    this.#upSinceMs = undefined;
+    // At once after a stream that stood for a while: whether somebody is there should be known soon.
+    this.#cancelRedial = context.clock.after(stoodMs >= redialMs ? 0 : redialMs, () => this.#dial());
   }
 }

@@ -15,6 +15,10 @@ export class UrlPicker {
     this.#at = 0;
   }
 
+  get count(): number {
+    return this.#addresses.length;
+  }
+
   /** undefined if there is no usable URL. */
   pick(): PeerAddress | undefined {
     return this.#addresses[this.#at];

@@ -51,6 +51,10 @@ export class PeerService implements PeerHandler {
     this.#parts.core.parts.node.reportUnreachable(id);
   }
 
+  reportGone(id: bigint): void {
+    this.#parts.core.parts.node.reportGone(id);
+  }
+
   reportSnapshot(id: bigint, ok: boolean): void {
     this.#parts.core.parts.node.reportSnapshot(id, ok);
   }

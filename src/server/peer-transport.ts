@@ -92,6 +92,8 @@ export interface PeerHandler {
   isRemoved(id: bigint): boolean;
   /** A message to `id` was lost, or its connection. */
   reportUnreachable(id: bigint): void;
+  /** A connection to `id` that stood has ended, and nobody listens at any of its addresses: its process has ended. */
+  reportGone(id: bigint): void;
   /** How sending a MsgSnap to `id` went. */
   reportSnapshot(id: bigint, ok: boolean): void;
   /**

@@ -16,6 +16,7 @@ import { Outbox } from './outbox.ts';
 import type { Proposals } from './proposals.ts';
 import { ReadRounds } from './read-rounds.ts';
 import type { RequestIds } from './request-ids.ts';
+import { Succession } from './succession.ts';
 
 export interface RaftNodeParts {
   readonly raft: Raft;
@@ -50,6 +51,7 @@ export class RaftNode {
   readonly #parts: RaftNodeParts;
   readonly #outbox: Outbox;
   readonly #reads: ReadRounds;
+  readonly #succession: Succession;
   #applyLoop: ApplyLoop | undefined;
   #queued: Proposal[] = [];
   /** Proposals of other members that came in while leadership is handed over: Raft would drop them. */
@@ -66,6 +68,7 @@ export class RaftNode {
   constructor(parts: RaftNodeParts) {
     this.#parts = parts;
     this.#outbox = new Outbox((messages) => this.#send(messages));
+    this.#succession = new Succession({ raft: parts.raft, clock: parts.clock, onChange: () => this.#pump() });
     this.#reads = new ReadRounds({
       clock: parts.clock,
       requestIds: parts.requestIds,
@@ -156,6 +159,11 @@ export class RaftNode {
     this.#parts.raft.reportUnreachable(id);
   }
 
+  /** The process of this member has ended. */
+  reportGone(id: bigint): void {
+    if (!this.#stopped) this.#succession.gone(id);
+  }
+
   reportSnapshot(id: bigint, ok: boolean): void {
     this.#parts.raft.reportSnapshot(id, ok);
     this.#schedule();
@@ -204,6 +212,7 @@ export class RaftNode {
     this.#stopped = true;
     this.#cancelTick?.();
     this.#reads.stop();
+    this.#succession.stop();
   }
 
   get #loop(): ApplyLoop {

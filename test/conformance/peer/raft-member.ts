@@ -183,6 +183,8 @@ export class RaftMember implements PeerHandler {
     this.member.raft.reportUnreachable(id);
   }
 
+  reportGone(): void {}
+
   reportSnapshot(id: bigint, ok: boolean): void {
     this.snapshotReports.push({ id, ok });
     this.do((raft) => raft.reportSnapshot(id, ok));

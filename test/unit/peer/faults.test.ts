@@ -76,6 +76,7 @@ describe('a peer that goes away', () => {
     await b.stop();
     await expectSoon(() => a.transport.activeSince(b.id) === undefined);
     expect(a.handler.unreachable).toContain(b.id);
+    await expectSoon(() => a.handler.gone.includes(b.id));
     expect(a.metrics.get('disconnected', 'a', 'b')).toBe(1);
     expect(a.metrics.get('active', 'a', 'b')).toBe(0);
 
@@ -240,6 +241,9 @@ describe('without streams', () => {
     a.transport.send([heartbeat(a.id, 0xbn)]);
     await expectSoon(() => a.handler.unreachable.length === 1);
     expect(a.metrics.get('sentFailures', 'b')).toBe(1);
+    // It was never there.
+    await sleep(100);
+    expect(a.handler.gone).toEqual([]);
   });
 
   test('posts that wait are bounded', async () => {

@@ -46,6 +46,7 @@ export const PATIENT: PeerTiming = {
 export class RecordingHandler implements PeerHandler {
   readonly received: Message[] = [];
   readonly unreachable: bigint[] = [];
+  readonly gone: bigint[] = [];
   readonly snapshotReports: { id: bigint; ok: boolean }[] = [];
   readonly removed = new Set<bigint>();
   readonly databases: Uint8Array[] = [];
@@ -64,6 +65,10 @@ export class RecordingHandler implements PeerHandler {
 
   reportUnreachable(id: bigint): void {
     this.unreachable.push(id);
+  }
+
+  reportGone(id: bigint): void {
+    this.gone.push(id);
   }
 
   reportSnapshot(id: bigint, ok: boolean): void {
