@@ -400,7 +400,7 @@ function describeResponse(response: WatchResponse): string {
 }
 
 describe('WatchHub', () => {
-  it(`keeps every promise through ${SEEDS} random runs`, () => {
+  it(`keeps every promise through ${SEEDS} random runs`, { timeout: 120_000 }, () => {
     const seen = { events: 0, stalls: 0, compacted: 0, fragments: 0, progress: 0 };
     for (let seed = 0; seed < SEEDS; seed++) {
       const run = new Run(seed);

@@ -95,10 +95,10 @@ describe('HttpServer', () => {
 
   it('closes connections that stay without a request, not those that wait for an answer', async () => {
     const handler: HttpHandler = async () => {
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await new Promise((resolve) => setTimeout(resolve, 1200));
       return text(200, 'late');
     };
-    const { url, server } = await serve(handler, silentLogger, 40);
+    const { url, server } = await serve(handler, silentLogger, 500);
     const silent = net.connect(Number(new URL(url).port), '127.0.0.1');
     const slow = net.connect(Number(new URL(url).port), '127.0.0.1');
     slow.write('GET / HTTP/1.1\r\nHost: ');

@@ -5,13 +5,14 @@ import { TestNode, connect, expectSoon, startPair, stopAll } from './support/nod
 afterEach(stopAll);
 
 test('probing tells the round trip, and that a peer is gone', async () => {
+  const startedMs = performance.now();
   const [a, b] = await startPair();
   expect(a.transport.roundTrip(0xffn)).toBeUndefined();
   await expectSoon(() => (a.transport.roundTrip(b.id)?.probes ?? 0) >= 3);
   const roundTrip = a.transport.roundTrip(b.id);
   expect(roundTrip?.isHealthy).toBe(true);
   expect(roundTrip?.smoothedMs).toBeGreaterThan(0);
-  expect(roundTrip?.smoothedMs).toBeLessThan(200);
+  expect(roundTrip?.smoothedMs).toBeLessThan(performance.now() - startedMs);
   expect(roundTrip?.lost).toBe(0);
   expect(a.metrics.get('roundTrips', 'b')).toBeGreaterThanOrEqual(2);
   await b.stop();
