@@ -7,10 +7,12 @@ import { Member } from './embed/member.ts';
 import type { Platform } from './embed/member-state.ts';
 import { collectServerMetrics } from './embed/metrics.ts';
 import { httpPeerNetwork } from './embed/peer-network.ts';
+import { secureEndpoints } from './embed/secure-endpoints.ts';
 import { createEtcdMetrics } from './observability/etcd-metrics.ts';
 import type { RootLogger } from './observability/logger.ts';
 import { MetricRegistry } from './observability/metric-registry.ts';
 import { registerProcessMetrics } from './observability/process-metrics.ts';
+import { NameLookup } from './peer/name-lookup.ts';
 import { lockDirectory } from './platform/directory-lock.ts';
 import { NodeClock } from './platform/node-clock.ts';
 import { NodeFileSystem } from './platform/node-file-system.ts';
@@ -48,9 +50,11 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
   const metrics = createEtcdMetrics(registry);
   registerProcessMetrics(registry);
   const listenerLogger = logger.child('rpc/client-listener.ts');
-  const listeners = await Listeners.bind(config, listenerLogger);
+  const names = new NameLookup();
+  const tls = await secureEndpoints(config, { clock, logger, lookup: names.lookup });
+  const listeners = await Listeners.bind(config, tls.client, listenerLogger);
   const platform = nodePlatform();
-  const network = httpPeerNetwork(config, { clock, logger, metrics });
+  const network = httpPeerNetwork(config, { clock, logger, metrics, names, tls: tls.peer });
   const { onRemoved, onSnapshotStored } = parts;
   const callbacks = { onFatal, onRemoved, onSnapshotStored };
   const member = await Member.open({ config, platform, network, clock, logger, metrics, ...callbacks });
@@ -62,10 +66,6 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
   });
   await member.start();
   listeners.open(frontEnd.sinks);
-  for (const { text: address } of config.listenClientUrls) {
-    listenerLogger.info('serving client traffic insecurely; this is strongly discouraged!', { address });
-  }
-  for (const { text: address } of config.listenMetricsUrls) listenerLogger.info('serving metrics', { address });
   logger.info('ready to serve client requests');
   return {
     member,

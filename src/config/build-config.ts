@@ -8,6 +8,7 @@ import { readLogConfig } from './log-config.ts';
 import { type OptionValues } from './option-values.ts';
 import { specOf } from './options.ts';
 import type { GrpcKeepaliveConfig, ServerConfig } from './server-config.ts';
+import { readTlsConfig, tlsWarnings } from './tls-options.ts';
 import { differsFromDefault, validate } from './validate.ts';
 
 export interface BuildContext {
@@ -43,6 +44,7 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
   const config: ServerConfig = {
     ...dirs,
     ...urls(values),
+    ...readTlsConfig(values, dirs.dataDir),
     ...limits(values),
     ...raft(values),
     name: values.get('name'),
@@ -67,6 +69,7 @@ function directories(values: OptionValues): Pick<ServerConfig, 'dataDir' | 'walD
 function urls(values: OptionValues): Pick<ServerConfig, UrlField> {
   return {
     listenClientUrls: values.get('listen-client-urls'),
+    listenClientHttpUrls: values.get('listen-client-http-urls'),
     listenMetricsUrls: values.get('listen-metrics-urls'),
     listenPeerUrls: values.get('listen-peer-urls'),
     advertiseClientUrls: values.get('advertise-client-urls'),
@@ -75,7 +78,12 @@ function urls(values: OptionValues): Pick<ServerConfig, UrlField> {
 }
 
 type UrlField =
-  'listenClientUrls' | 'listenMetricsUrls' | 'listenPeerUrls' | 'advertiseClientUrls' | 'initialAdvertisePeerUrls';
+  | 'listenClientUrls'
+  | 'listenClientHttpUrls'
+  | 'listenMetricsUrls'
+  | 'listenPeerUrls'
+  | 'advertiseClientUrls'
+  | 'initialAdvertisePeerUrls';
 
 type RaftField =
   | 'snapshotCount'
@@ -168,7 +176,7 @@ function warningsOf(values: OptionValues, config: ServerConfig): ConfigWarning[]
   for (const gate of gatesWithoutEffect(config.featureGates)) {
     warnings.push({ message: 'feature gate has no effect', fields: { 'feature-gate': gate } });
   }
-  return [...warnings, ...authWarnings(values), ...limitWarnings(values, config)];
+  return [...warnings, ...authWarnings(values), ...tlsWarnings(values), ...limitWarnings(values, config)];
 }
 
 function limitWarnings(values: OptionValues, config: ServerConfig): ConfigWarning[] {

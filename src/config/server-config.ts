@@ -1,5 +1,6 @@
 /** The configuration of a server: checked, complete and frozen. Derived from the options by build-config.ts. */
 import type { InitialMember } from '../server/bootstrap.ts';
+import type { TlsSettings } from '../ports/tls-settings.ts';
 import type { AuthConfig } from './auth-config.ts';
 import type { FeatureGates } from './feature-gates.ts';
 import type { UrlAddress } from './url-address.ts';
@@ -31,11 +32,18 @@ export interface ServerConfig {
   readonly walDir: string;
 
   readonly listenClientUrls: readonly UrlAddress[];
+  /** For HTTP alone. If there are any, listenClientUrls are for gRPC alone. */
+  readonly listenClientHttpUrls: readonly UrlAddress[];
   /** Besides the client URLs, which serve metrics and health too. */
   readonly listenMetricsUrls: readonly UrlAddress[];
   readonly listenPeerUrls: readonly UrlAddress[];
   readonly advertiseClientUrls: readonly UrlAddress[];
   readonly initialAdvertisePeerUrls: readonly UrlAddress[];
+
+  /** Of the client and metrics URLs; undefined: none of them is secure. */
+  readonly clientTls: TlsSettings | undefined;
+  /** Of the peer URLs, own and others'; undefined: nothing is said about it. */
+  readonly peerTls: TlsSettings | undefined;
 
   /** Who founds the cluster, this member among them. Means nothing once there are data. */
   readonly initialCluster: readonly InitialMember[];

@@ -86,6 +86,11 @@ function parseItem(item: string): UrlAddress {
   }
 }
 
+/** The same for URLs that cannot both be listened on by different servers. */
+export function placeOf(address: UrlAddress): string {
+  return address.kind === 'unix' ? `unix ${address.path}` : `tcp ${address.host} ${address.port}`;
+}
+
 /** Whether one can listen there without a name lookup. */
 export function isBindable(address: UrlAddress): boolean {
   return address.kind === 'unix' || address.host === 'localhost' || isIP(address.host) !== 0;

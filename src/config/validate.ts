@@ -2,11 +2,12 @@
 import { ConfigError, invalidValue } from './config-error.ts';
 import { defaultOf, type OptionValues } from './option-values.ts';
 import { type OptionName, specOf } from './options.ts';
-import { isBindable, type UrlAddress } from './url-address.ts';
+import { isBindable, placeOf } from './url-address.ts';
 
 type UrlOption =
   | 'listen-peer-urls'
   | 'listen-client-urls'
+  | 'listen-client-http-urls'
   | 'listen-metrics-urls'
   | 'advertise-client-urls'
   | 'initial-advertise-peer-urls';
@@ -18,16 +19,22 @@ const HEARTBEATS_PER_ELECTION = 5;
 export function validate(values: OptionValues, fromFile: boolean): void {
   // First what is wrong for etcd too, so that an operator is not sent after a missing feature by a mistyped value.
   checkUrls(values);
+  checkHttpUrls(values);
   checkTicks(values);
   checkBootstrap(values);
   checkAdvertised(values, fromFile);
   checkCompaction(values);
   checkSupport(values);
-  checkPlaintext(values);
 }
 
 function checkUrls(values: OptionValues): void {
-  for (const name of ['listen-peer-urls', 'listen-client-urls', 'listen-metrics-urls'] as const) {
+  const listening = [
+    'listen-peer-urls',
+    'listen-client-urls',
+    'listen-client-http-urls',
+    'listen-metrics-urls',
+  ] as const;
+  for (const name of listening) {
     const unbindable = values.get(name).find((url) => !isBindable(url));
     if (unbindable) throw invalid(name, unbindable.text, 'one can only listen on an IP address or localhost');
   }
@@ -35,6 +42,13 @@ function checkUrls(values: OptionValues): void {
     const hostless = values.get(name).find((url) => url.kind === 'tcp' && url.host === '');
     if (hostless) throw invalid(name, hostless.text, 'the host is missing');
   }
+}
+
+/** Two listeners for different things cannot share an address, whatever the scheme. */
+function checkHttpUrls(values: OptionValues): void {
+  const places = new Set(values.get('listen-client-urls').map(placeOf));
+  const shared = values.get('listen-client-http-urls').find((url) => places.has(placeOf(url)));
+  if (shared) throw invalid('listen-client-http-urls', shared.text, 'it is among --listen-client-urls, too');
 }
 
 function checkTicks(values: OptionValues): void {
@@ -82,13 +96,6 @@ function checkSupport(values: OptionValues): void {
   for (const [name, { alias, text }] of values.settings()) {
     if (specOf(name).support !== 'unsupported' || !differsFromDefault(values, name)) continue;
     throw new ConfigError(`flag --${alias} is not supported yet (set to ${JSON.stringify(text)})`);
-  }
-}
-
-function checkPlaintext(values: OptionValues): void {
-  for (const name of ['listen-client-urls', 'listen-metrics-urls'] as const) {
-    const secure = values.get(name).find((url: UrlAddress) => url.secure);
-    if (secure) throw invalid(name, secure.text, 'TLS is not supported yet');
   }
 }
 

@@ -1,10 +1,10 @@
 /** The sockets a server listens on. They are bound before anything is written, and hold connections back until it serves. */
 import type { Socket } from 'node:net';
 import type { ServerConfig } from '../config/server-config.ts';
-import type { UrlAddress } from '../config/url-address.ts';
+import { placeOf, type UrlAddress } from '../config/url-address.ts';
 import type { Logger } from '../ports/logger.ts';
 import { ClientListener, type ListenAddress } from '../rpc/client-listener.ts';
-import type { ConnectionSink } from '../rpc/connection.ts';
+import type { ConnectionSink, ListenerTls } from '../rpc/connection.ts';
 
 /** Connections that wait for the server to start; beyond, they are closed. */
 const WAITING_MAX = 4096;
@@ -39,22 +39,32 @@ export interface Sinks {
   readonly metrics: ConnectionSink;
 }
 
+/** What one kind of listener does with a connection. */
+interface Serving {
+  readonly http2: ConnectionSink | undefined;
+  readonly http1: ConnectionSink | undefined;
+}
+
 export class Listeners {
+  readonly #config: ServerConfig;
+  readonly #tls: ListenerTls | undefined;
+  readonly #logger: Logger;
   readonly #listeners: ClientListener[] = [];
   readonly #gates = { grpc: new Gate(), http: new Gate(), metrics: new Gate() };
   /** The port of each listen-client-url; 0 for a unix socket. */
-  readonly clientPorts: number[] = [];
+  clientPorts: readonly number[] = [];
 
-  /** Rejects with an Error that names the URL when an address cannot be had. */
-  static async bind(config: ServerConfig, logger: Logger): Promise<Listeners> {
-    const listeners = new Listeners();
-    const { grpc, http, metrics } = listeners.#gates;
+  private constructor(config: ServerConfig, tls: ListenerTls | undefined, logger: Logger) {
+    this.#config = config;
+    this.#tls = tls;
+    this.#logger = logger;
+  }
+
+  /** `tls`: for URLs that are secure. Rejects with an Error that names the URL when an address cannot be had. */
+  static async bind(config: ServerConfig, tls: ListenerTls | undefined, logger: Logger): Promise<Listeners> {
+    const listeners = new Listeners(config, tls, logger);
     try {
-      for (const url of config.listenClientUrls) {
-        const { port } = await listeners.#bind(url, grpc, http, logger);
-        listeners.clientPorts.push(port);
-      }
-      for (const url of config.listenMetricsUrls) await listeners.#bind(url, undefined, metrics, logger);
+      await listeners.#bindAll();
     } catch (error) {
       listeners.close();
       throw error;
@@ -67,6 +77,7 @@ export class Listeners {
     this.#gates.grpc.open(sinks.grpc);
     this.#gates.http.open(sinks.http);
     this.#gates.metrics.open(sinks.metrics);
+    this.#report();
   }
 
   close(): void {
@@ -74,21 +85,55 @@ export class Listeners {
     for (const gate of Object.values(this.#gates)) gate.close();
   }
 
-  async #bind(
-    url: UrlAddress,
-    http2: ConnectionSink | undefined,
-    http1: ConnectionSink,
-    logger: Logger,
-  ): Promise<ClientListener> {
+  async #bindAll(): Promise<void> {
+    const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls } = this.#config;
+    const { grpc, http, metrics } = this.#gates;
+    const isSplit = listenClientHttpUrls.length > 0;
+    this.clientPorts = await this.#bindEach(listenClientUrls, { http2: grpc, http1: isSplit ? undefined : http });
+    await this.#bindEach(listenClientHttpUrls, { http2: undefined, http1: http });
+    await this.#bindEach(listenMetricsUrls, { http2: undefined, http1: metrics });
+  }
+
+  /** Resolves with the port of each URL. One address may be given twice, with TLS and without: one listener serves both. */
+  async #bindEach(urls: readonly UrlAddress[], serving: Serving): Promise<number[]> {
+    const portByPlace = new Map<string, number>();
+    for (const [place, same] of Map.groupBy(urls, placeOf)) portByPlace.set(place, await this.#bind(same, serving));
+    return urls.map((url) => portByPlace.get(placeOf(url)) ?? 0);
+  }
+
+  async #bind(urls: readonly UrlAddress[], serving: Serving): Promise<number> {
+    const [url] = urls;
+    if (url === undefined) return 0;
     try {
-      const listener = await ClientListener.open({ address: addressOf(url), http2, http1, logger });
+      const listener = await ClientListener.open({
+        ...serving,
+        address: addressOf(url),
+        logger: this.#logger,
+        tls: urls.some(({ secure }) => secure) ? this.#tls : undefined,
+        alsoPlaintext: urls.some(({ secure }) => !secure),
+      });
       this.#listeners.push(listener);
-      return listener;
+      return listener.port;
     } catch (error) {
       throw new Error(`cannot listen on ${url.text}: ${error instanceof Error ? error.message : String(error)}`, {
         cause: error,
       });
     }
+  }
+
+  #report(): void {
+    const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls } = this.#config;
+    const serving = (urls: readonly UrlAddress[], traffic: string): void => {
+      for (const { text: address, secure } of urls) {
+        const message = secure
+          ? 'serving client traffic securely'
+          : 'serving client traffic insecurely; this is strongly discouraged!';
+        this.#logger.info(message, { traffic, address });
+      }
+    };
+    serving(listenClientUrls, listenClientHttpUrls.length > 0 ? 'grpc' : 'grpc+http');
+    serving(listenClientHttpUrls, 'http');
+    for (const { text: address } of listenMetricsUrls) this.#logger.info('serving metrics', { address });
   }
 }
 

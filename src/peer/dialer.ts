@@ -32,7 +32,8 @@ export class Connections {
   constructor(max: number) {
     const options = { keepAlive: true, maxSockets: max, maxFreeSockets: max };
     this.http = new http.Agent(options);
-    this.https = new https.Agent(options);
+    // A resumed session would go on with certificates that may have been replaced.
+    this.https = new https.Agent({ ...options, maxCachedSessions: 0 });
   }
 
   close(): void {
@@ -73,7 +74,7 @@ export class Dialer {
     const { method, path, headers, connections } = options;
     const common = { ...target(address), method, path, headers, lookup: this.#names.lookup };
     const request = address.secure
-      ? https.request({ ...common, ...this.#tls?.clientOptions(), agent: connections?.https ?? false })
+      ? https.request({ ...common, ...this.#tls?.dialOptions(), agent: connections?.https ?? false })
       : http.request({ ...common, agent: connections?.http ?? false });
     request.once('socket', (socket) => {
       if (!socket.connecting) return;

@@ -1,9 +1,8 @@
-/** The peer port: one HTTP/1.1 server per listen URL. */
+/** The peer port: a listener per URL, with or without TLS, and one HTTP/1.1 server behind them all. */
 import { rmSync } from 'node:fs';
-import http, { type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import https from 'node:https';
-import type { Socket } from 'node:net';
-import { AssertionError } from '../base/assert.ts';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import net, { type Server, type Socket } from 'node:net';
+import { AssertionError, must } from '../base/assert.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { BodyEndedError } from './body-reader.ts';
@@ -27,7 +26,9 @@ export interface PeerServerOptions {
 export class PeerServer {
   readonly #options: PeerServerOptions;
   readonly #servers: Server[] = [];
+  readonly #http: http.Server;
   readonly #sockets = new Set<Socket>();
+  #isClosing = false;
   readonly #socketFiles: string[] = [];
   /** Resolves when there is something to serve: requests that come earlier wait. */
   readonly #routes: Promise<readonly PeerRoute[]>;
@@ -39,6 +40,11 @@ export class PeerServer {
     const { promise, resolve } = Promise.withResolvers<readonly PeerRoute[]>();
     this.#routes = promise;
     this.serve = resolve;
+    this.#http = http.createServer({ keepAliveTimeout: IDLE_MS, requestTimeout: 0 }, (request, response) => {
+      void this.#serve(request, response);
+    });
+    // It does not listen itself; this has it watch over its connections all the same, for headers that never end.
+    this.#http.emit('listening');
   }
 
   /** Of each TCP listener, in the order of the URLs: as given, or as chosen for port 0. */
@@ -59,12 +65,14 @@ export class PeerServer {
 
   /** Takes no more connections, and ends those that stand after `lingerMs`. */
   async close(lingerMs: number): Promise<void> {
+    this.#isClosing = true;
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    for (const server of this.#servers) server.closeIdleConnections();
+    this.#http.closeIdleConnections();
     const cancel = this.#options.clock.after(lingerMs, () => {
       for (const socket of this.#sockets) socket.destroy();
     });
     await Promise.all(closed);
+    this.#http.close();
     cancel();
     for (const file of this.#socketFiles) rmSync(file, { force: true });
   }
@@ -86,19 +94,28 @@ export class PeerServer {
   }
 
   #create(address: PeerAddress): Server {
-    const options: ServerOptions = { keepAliveTimeout: IDLE_MS, requestTimeout: 0 };
-    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-      void this.#serve(request, response);
-    };
+    const { tls } = this.#options;
+    const onConnection = (socket: Socket): void => this.#accept(socket);
     const server = address.secure
-      ? https.createServer({ ...options, ...this.#options.tls?.serverOptions() }, onRequest)
-      : http.createServer(options, onRequest);
+      ? must(tls, `TLS for ${address.url}`).createServer({ onSecure: onConnection })
+      : net.createServer({ noDelay: true, allowHalfOpen: true }, onConnection);
     server.maxConnections = CONNECTIONS_MAX;
+    // With TLS, the connection below it: also while its handshake goes on.
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
     });
     return server;
+  }
+
+  #accept(socket: Socket): void {
+    // A handshake may end after the listener did.
+    if (this.#isClosing) {
+      socket.destroy();
+      return;
+    }
+    socket.on('error', () => socket.destroy());
+    this.#http.emit('connection', socket);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,9 +1,10 @@
-/** What TLS between members needs; each is asked for at every handshake or dial, so that renewed certificates are used. */
-import type { ConnectionOptions, SecureContextOptions, TlsOptions } from 'node:tls';
+/** What TLS between members needs; renewed certificates are used without anybody here knowing. */
+import type { Server } from 'node:net';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 
 export interface PeerTls {
-  /** For listeners: certificate, key, and whom to trust. Asked once per listener. */
-  serverOptions(): TlsOptions;
-  /** For a dialer: certificate to show, and whom to trust. */
-  clientOptions(): ConnectionOptions & SecureContextOptions;
+  /** A server that is still to be told to listen. It shakes hands, and admits only whom it should. */
+  createServer(options: { readonly onSecure: (socket: TLSSocket) => void }): Server;
+  /** For one dial: certificate to show, and whom to trust. */
+  dialOptions(): ConnectionOptions;
 }

@@ -6,14 +6,14 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import tls from 'node:tls';
 import type { Logger } from '../ports/logger.ts';
-import type { ConnectionSink } from './connection.ts';
+import type { ConnectionSink, ListenerTls } from './connection.ts';
 
 /** How an HTTP/2 connection starts; no HTTP/1.1 method begins like this. */
 const HTTP2_PREFACE = Buffer.from('PRI ');
+/** How a TLS handshake starts: the type of its record. */
+const TLS_HANDSHAKE = 0x16;
 const FIRST_BYTES_TIMEOUT_MS = 300_000;
-const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 const BACKLOG = 4096;
 
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -25,7 +25,9 @@ export interface ClientListenerOptions {
   /** Where all others go; undefined: they are closed. */
   readonly http1: ConnectionSink | undefined;
   /** Given: the listener speaks TLS. */
-  readonly tls?: tls.TlsOptions;
+  readonly tls?: ListenerTls | undefined;
+  /** With `tls`: it serves those that do without, too. */
+  readonly alsoPlaintext?: boolean;
   readonly logger: Logger;
 }
 
@@ -34,10 +36,13 @@ export class ClientListener {
   readonly #server: net.Server;
   /** Connections that have not said yet what they are. */
   readonly #undecided = new Set<Socket>();
+  #isClosed = false;
 
   private constructor(options: ClientListenerOptions) {
     this.#options = options;
-    this.#server = options.tls === undefined ? this.#plainServer() : this.#tlsServer(options.tls);
+    const { tls, alsoPlaintext = false } = options;
+    const secure = tls === undefined ? undefined : this.#tlsServer(tls);
+    this.#server = secure === undefined || alsoPlaintext ? this.#plainServer(secure) : secure;
   }
 
   /** Rejects with the system's error (EADDRINUSE...) when the address cannot be had. */
@@ -55,28 +60,26 @@ export class ClientListener {
 
   /** Stops accepting. Connections handed on are their sinks' business. */
   close(): void {
+    this.#isClosed = true;
     this.#server.close();
     for (const socket of this.#undecided) socket.destroy();
   }
 
-  #plainServer(): net.Server {
-    return net.createServer({ noDelay: true }, (socket) => this.#onConnection(socket));
+  /** `secure`: where connections go that begin with a handshake. */
+  #plainServer(secure: net.Server | undefined): net.Server {
+    return net.createServer({ noDelay: true }, (socket) => this.#onConnection(socket, secure));
   }
 
-  #tlsServer(options: tls.TlsOptions): net.Server {
-    const server = tls.createServer(
-      { ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS, ...options },
-      (socket) => this.#onConnection(socket),
-    );
-    server.on('connection', (socket) => socket.setNoDelay(true));
-    server.on('tlsClientError', (error, socket) => {
-      const remote = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
-      this.#options.logger.warn('rejected connection on client endpoint', {
-        'remote-addr': remote,
-        error: error.message,
-      });
+  #tlsServer(tls: ListenerTls): net.Server {
+    const { http1, http2 } = this.#options;
+    return tls.createServer({
+      chooseProtocol: (offered) => chooseProtocol(offered, http1 !== undefined, http2 !== undefined),
+      onSecure: (socket) => {
+        // A handshake may end after the listener did.
+        if (this.#isClosed) socket.destroy();
+        else this.#onConnection(socket, undefined);
+      },
     });
-    return server;
   }
 
   #listen(): Promise<void> {
@@ -94,7 +97,7 @@ export class ClientListener {
     });
   }
 
-  #onConnection(socket: Socket): void {
+  #onConnection(socket: Socket, secure: net.Server | undefined): void {
     const timer = setTimeout(() => socket.destroy(), FIRST_BYTES_TIMEOUT_MS).unref();
     const onGone = (): void => {
       socket.destroy();
@@ -105,6 +108,12 @@ export class ClientListener {
       const bytes = socket.read() as Buffer | null;
       if (bytes === null) return;
       head = head.length === 0 ? bytes : Buffer.concat([head, bytes]);
+      if (secure !== undefined && head[0] === TLS_HANDSHAKE) {
+        forget();
+        socket.unshift(head);
+        secure.emit('connection', socket);
+        return;
+      }
       const compared = Math.min(head.length, HTTP2_PREFACE.length);
       const isHttp2 = head.compare(HTTP2_PREFACE, 0, compared, 0, compared) === 0;
       if (isHttp2 && compared < HTTP2_PREFACE.length) return;
@@ -126,6 +135,15 @@ export class ClientListener {
     if (sink === undefined) socket.destroy();
     else sink.accept(socket);
   }
+}
+
+/**
+ * What a client that names several protocols is answered. One that speaks HTTP/1.1 too is no gRPC client, which could not do
+ * with it, but a browser or curl: the REST paths are served in HTTP/1.1.
+ */
+function chooseProtocol(offered: readonly string[], hasHttp1: boolean, hasHttp2: boolean): string | undefined {
+  if (hasHttp1 && offered.includes('http/1.1')) return 'http/1.1';
+  return hasHttp2 && offered.includes('h2') ? 'h2' : undefined;
 }
 
 /** A socket file that a killed server left behind would be in the way; a live server's is left alone by the lock on its data. */

@@ -1,6 +1,6 @@
 /** Connections as listeners hand them on, and who they come from. */
 
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Peer } from './transport.ts';
 
@@ -9,9 +9,18 @@ export interface ConnectionSink {
   accept(socket: Socket): void;
 }
 
+/** TLS for listeners: shakes hands, and verifies who connects. */
+export interface ListenerTls {
+  /** A server that is still to be told to listen. `chooseProtocol`: of those a client offers; undefined ends the handshake. */
+  createServer(options: {
+    readonly chooseProtocol: (offered: readonly string[]) => string | undefined;
+    readonly onSecure: (socket: TLSSocket) => void;
+  }): Server;
+}
+
 export function peerOf(socket: Socket): Peer {
   const isTls = socket instanceof TLSSocket;
-  const commonName = isTls && socket.authorized ? first(socket.getPeerCertificate().subject?.CN) : undefined;
+  const commonName = isTls && socket.authorized ? last(socket.getPeerCertificate().subject?.CN) : undefined;
   return { address: addressOf(socket), isTls, commonName };
 }
 
@@ -21,6 +30,6 @@ function addressOf(socket: Socket): string {
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
 }
 
-function first(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
+function last(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.at(-1) : value;
 }

@@ -56,9 +56,13 @@ export class RawClient {
   readonly #client: grpc.Client;
   readonly #shapes = new Map<string, MethodShape>();
 
-  constructor(endpoint: string, options: grpc.ClientOptions = {}) {
+  constructor(
+    endpoint: string,
+    options: grpc.ClientOptions = {},
+    credentials: grpc.ChannelCredentials = grpc.credentials.createInsecure(),
+  ) {
     this.endpoint = endpoint;
-    this.#client = new grpc.Client(endpoint, grpc.credentials.createInsecure(), {
+    this.#client = new grpc.Client(endpoint, credentials, {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       // Two clients of one process must be two connections.

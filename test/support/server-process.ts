@@ -17,6 +17,8 @@ export interface ServerOptions {
   readonly readyTimeoutMs?: number;
   /** Everything that the process writes is appended here, over all its restarts. */
   readonly logPath?: string;
+  /** The client URL is https; `flags` bring the certificate. */
+  readonly isSecure?: boolean;
 }
 
 export interface Command {
@@ -75,7 +77,7 @@ export class ServerProcess {
   }
 
   get clientUrl(): string {
-    return `http://127.0.0.1:${this.clientPort}`;
+    return `${this.#options.isSecure === true ? 'https' : 'http'}://127.0.0.1:${this.clientPort}`;
   }
 
   get endpoint(): string {

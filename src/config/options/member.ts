@@ -83,7 +83,7 @@ export const MEMBER_OPTIONS = [
     name: 'listen-client-http-urls',
     type: 'urls',
     default: '',
-    support: 'unsupported',
+    support: 'supported',
     help: "URLs to listen on for clients' HTTP alone, which listen-client-urls then no longer serve.",
   },
   {

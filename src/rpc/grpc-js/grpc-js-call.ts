@@ -59,7 +59,7 @@ export class GrpcJsCall implements TransportCall, RpcMetadata {
     return {
       address: this.#call.getPeer(),
       isTls: this.#call.getAuthContext().transportSecurityType !== undefined,
-      commonName: Array.isArray(commonName) ? commonName[0] : commonName,
+      commonName: Array.isArray(commonName) ? commonName.at(-1) : commonName,
     };
   }
 

@@ -88,11 +88,11 @@ describe('keys', () => {
   });
 
   test('the objects are recognised', () => {
-    expect(fileFailure('client-transport-security: {cert-file: c.pem}')).toBe(
-      'flag --cert-file is not supported yet (set to "c.pem")',
+    expect(fileFailure('peer-transport-security: {cert-file: c.pem}')).toContain(
+      '(--peer-cert-file=c.pem, --peer-key-file=)',
     );
-    expect(fileFailure('peer-transport-security:\n  allowed-cn: [a]')).toContain(
-      '--peer-cert-allowed-cn is not supported yet',
+    expect(fileFailure('peer-transport-security: {allowed-cn: [a], allowed-hostname: [b]}')).toContain(
+      '--peer-cert-allowed-cn=a and --peer-cert-allowed-hostname=b are mutually exclusive',
     );
     expect(fileFailure('discovery-config: {endpoints: [a]}')).toContain('--discovery-endpoints is not supported yet');
     expect(fromFile('client-transport-security: {cert-file: "", auto-tls: false}').name).toBe('default');

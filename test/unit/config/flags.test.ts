@@ -136,7 +136,7 @@ describe('--help and --version', () => {
     const text = result.kind === 'print' ? result.text : '';
     for (const title of ['Member:', 'Clustering:', 'Security:', 'Auth:', 'Logging:', 'Unsafe:'])
       expect(text).toContain(title);
-    expect(text).toContain("--cert-file '' (not supported yet)");
+    expect(text).toContain("--discovery-endpoints '' (not supported yet)");
     expect(text).toContain('(accepted, without effect)');
     expect(text.split('\n').filter((line) => line.length > 100 && !line.includes('{'))).toEqual([]);
   });

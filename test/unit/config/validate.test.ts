@@ -15,12 +15,7 @@ describe('URLs', () => {
     ['--listen-metrics-urls=http://example.com:1', 'for flag --listen-metrics-urls'],
     ['--advertise-client-urls=http://:1', '"http://:1" for flag --advertise-client-urls: the host is missing'],
     ['--initial-advertise-peer-urls=http://:1', 'for flag --initial-advertise-peer-urls: the host is missing'],
-    [
-      `--listen-client-urls=https://127.0.0.1:1 ${CLIENT}`,
-      '"https://127.0.0.1:1" for flag --listen-client-urls: TLS is not',
-    ],
-    [`--listen-client-urls=unixs://x ${CLIENT}`, 'TLS is not supported yet'],
-    ['--listen-metrics-urls=https://127.0.0.1:1', 'TLS is not supported yet'],
+    ['--listen-client-http-urls=http://example.com:1', 'for flag --listen-client-http-urls'],
     [
       '--listen-client-urls=http://127.0.0.1:1',
       '--advertise-client-urls is required when --listen-client-urls is set (to http://127.0.0.1:1)',
@@ -146,12 +141,7 @@ describe('the name and the founding members', () => {
 
 describe('what is not supported', () => {
   test.each([
-    ['--cert-file=/c.pem', 'flag --cert-file is not supported yet (set to "/c.pem")'],
-    ['--client-cert-auth', 'flag --client-cert-auth is not supported yet (set to "true")'],
-    [
-      '--experimental-peer-skip-client-san-verification',
-      'flag --experimental-peer-skip-client-san-verification is not',
-    ],
+    ['--discovery-endpoints=a,b', 'flag --discovery-endpoints is not supported yet (set to "a,b")'],
     ['--auto-compaction-retention=1h', 'flag --auto-compaction-retention is not supported yet'],
     ['--host-whitelist=a.example', 'flag --host-whitelist is not supported yet'],
     ['--cors=http://a.example:80', 'flag --cors is not supported yet'],
@@ -166,7 +156,7 @@ describe('what is not supported', () => {
   });
 
   test('comes after what is wrong anyway', () => {
-    expect(failure('--cert-file=x --heartbeat-interval=0').line).toContain('--heartbeat-interval');
+    expect(failure('--discovery-endpoints=x --heartbeat-interval=0').line).toContain('--heartbeat-interval');
   });
 });
 

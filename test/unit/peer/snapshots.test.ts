@@ -100,7 +100,7 @@ describe('a snapshot', () => {
     const taken = source.yielded;
     expect(taken).toBeLessThan(30_000_000);
     release();
-    await expectSoon(() => source.outcomes.length === 1);
+    await expectSoon(() => source.outcomes.length === 1, 25_000);
     expect(source.outcomes).toEqual([true]);
     expect(source.yielded).toBe(200_000_000);
   });

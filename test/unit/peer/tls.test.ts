@@ -1,10 +1,16 @@
 /** Members that talk over TLS and over unix sockets. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { NameLookup } from '../../../src/peer/name-lookup.ts';
 import type { PeerTls } from '../../../src/peer/peer-tls.ts';
+import { TlsEndpoint } from '../../../src/platform/tls/tls-endpoint.ts';
+import { silentLogger } from '../../../src/ports/logger.ts';
+import { type Authority, CertificateFolder, type Issued } from '../../support/certificates.ts';
+import { mutualTls } from '../../support/tls-settings.ts';
 import { TestNode, expectSoon, heartbeat, stopAll } from './support/node.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'quorate-peer-tls-'));
@@ -29,30 +35,23 @@ test('unix sockets', async () => {
   expect(existsSync(join(dir, 'a.sock'))).toBe(false);
 });
 
-/** A certificate for 127.0.0.1 that is its own authority; undefined without openssl. */
-function selfSigned(name: string): { cert: Buffer; key: Buffer } | undefined {
-  const [cert, key] = [join(dir, `${name}.crt`), join(dir, `${name}.key`)];
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const made = spawnSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', key, '-out', cert]);
-  return made.status === 0 ? { cert: readFileSync(cert), key: readFileSync(key) } : undefined;
-}
-
-const good = selfSigned('good');
-const other = selfSigned('other');
-if (good === undefined) console.warn('skipped: no openssl to make certificates with');
-
-describe.skipIf(good === undefined)('mutual TLS', () => {
-  const tlsWith = (own: typeof good): PeerTls => ({
-    serverOptions: () => ({
-      cert: own?.cert,
-      key: own?.key,
-      ca: good?.cert,
-      requestCert: true,
-      rejectUnauthorized: true,
-    }),
-    clientOptions: () => ({ cert: own?.cert, key: own?.key, ca: good?.cert }),
+describe('mutual TLS', () => {
+  const folder = new CertificateFolder();
+  let authority: Authority;
+  let good: Issued;
+  beforeAll(async () => {
+    authority = await folder.authority('peers');
+    good = await authority.issue('good');
   });
+  afterAll(() => folder.remove());
+
+  const tlsWith = (own: Issued): PeerTls =>
+    new TlsEndpoint({
+      settings: mutualTls(own, authority.caFile, { checksAddress: true }),
+      side: 'peer',
+      logger: silentLogger,
+      lookup: new NameLookup().lookup,
+    });
   const start = async (id: bigint, tls: PeerTls): Promise<[TestNode, string]> => {
     const node = await TestNode.start({ id, transport: { listenUrls: ['https://127.0.0.1:0'], tls } });
     return [node, `https://127.0.0.1:${node.port}`];
@@ -66,7 +65,8 @@ describe.skipIf(good === undefined)('mutual TLS', () => {
     await expectMessagesBothWays(a, b);
   });
 
-  test('keeps out a member with a certificate of its own making', async () => {
+  test('keeps out a member with a certificate of somebody else', async () => {
+    const other = await (await folder.authority('others')).issue('other');
     const [a, aUrl] = await start(0xan, tlsWith(good));
     const [b, bUrl] = await start(0xbn, tlsWith(other));
     a.transport.addPeer(b.id, [bUrl]);
@@ -77,5 +77,15 @@ describe.skipIf(good === undefined)('mutual TLS', () => {
     expect(a.handler.received).toEqual([]);
     expect(b.handler.received).toEqual([]);
     expect(a.transport.activeSince(b.id)).toBeUndefined();
+  });
+
+  test('stops although somebody connects and says nothing', async () => {
+    const [a] = await start(0xan, tlsWith(good));
+    const idle = net.connect(a.port, '127.0.0.1');
+    await once(idle, 'connect');
+    const closed = once(idle, 'close');
+    await a.stop();
+    await closed;
+    expect(idle.destroyed).toBe(true);
   });
 });
