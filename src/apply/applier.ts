@@ -129,7 +129,10 @@ export class Applier {
       case 'leaseRevoke':
         return this.#revoke(command.request);
       case 'leaseCheckpoint':
-        for (const { ID, remainingTTL } of command.request.checkpoints) this.#parts.lessor.checkpoint(ID, remainingTTL);
+        for (const { ID, remainingTTL } of command.request.checkpoints) {
+          // It may have been revoked since.
+          if (this.#parts.lessor.has(ID)) this.#parts.lessor.checkpoint(ID, remainingTTL);
+        }
         return undefined;
       case 'alarm':
         return this.#alarm(command.request);

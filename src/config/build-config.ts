@@ -33,6 +33,8 @@ const COMPACTION_BATCH_LIMIT_DEFAULT = 1_000;
 const COMPACTION_SLEEP_MS_DEFAULT = 10;
 const CONCURRENT_STREAMS_MAX = 2 ** 32 - 1;
 const PROGRESS_NOTIFY_MS_DEFAULT = 600_000;
+/** As etcd: there is no option for it. */
+const LEASE_CHECKPOINT_MS = 300_000;
 /** A shorter interval would flood every watch. */
 const PROGRESS_NOTIFY_MS_MIN = 100;
 
@@ -41,6 +43,7 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
   const log = readLogConfig(values);
   validate(values, context.fromFile);
   const dirs = directories(values);
+  const featureGates = readFeatureGates(values);
   const config: ServerConfig = {
     ...dirs,
     ...urls(values),
@@ -56,7 +59,8 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
     grpcKeepalive: keepalive(values),
     log,
     extensiveMetrics: values.get('metrics') === 'extensive',
-    featureGates: readFeatureGates(values),
+    leaseCheckpointMs: featureGates.LeaseCheckpoint ? LEASE_CHECKPOINT_MS : 0,
+    featureGates,
   };
   return { config: deepFreeze(config), warnings: warningsOf(values, config) };
 }

@@ -36,13 +36,13 @@ export const FEATURE_GATES = {
   LeaseCheckpoint: {
     default: false,
     stage: 'alpha',
-    support: 'noEffect',
+    support: 'supported',
     former: 'experimental-enable-lease-checkpoint',
   },
   LeaseCheckpointPersist: {
     default: false,
     stage: 'alpha',
-    support: 'noEffect',
+    support: 'supported',
     former: 'experimental-enable-lease-checkpoint-persist',
   },
   StopGRPCServiceOnDefrag: {

@@ -77,6 +77,8 @@ export interface ServerConfig {
   readonly compactionBatchLimit: number;
   readonly compactionSleepMs: number;
   readonly watchProgressNotifyMs: number;
+  /** Between two checkpoints of what is left of a lease; 0: none. */
+  readonly leaseCheckpointMs: number;
   /** Between two looks whether a downgrade is done; 0: never. */
   readonly downgradeCheckMs: number;
   /** Between two comparisons of the members' data; 0: never. */

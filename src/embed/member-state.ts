@@ -8,7 +8,7 @@ import type { ConfState, SnapshotMetadata } from '../gen/raftpb.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { leaseTableKey } from '../lease/lease-table.ts';
 import { Cluster } from '../membership/cluster.ts';
-import { storedStorageVersion, tooOldFor } from '../membership/versions.ts';
+import { persistsCheckpoints, storedStorageVersion, tooOldFor } from '../membership/versions.ts';
 import type { Backend, Reader, Table } from '../mvcc/backend.ts';
 import { MvccStore } from '../mvcc/store.ts';
 import { WriteBuffer } from '../mvcc/write-buffer.ts';
@@ -112,12 +112,17 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
   }
   const opened = await openLog(walOptions, config, applied, network);
   checkIdentity(buffer, opened, config.dataDir, config.walDir);
+  const cluster = new Cluster({
+    put: (table, key, value) => buffer.put(table, key, value),
+    delete: (table, key) => buffer.delete(table, key),
+    rows: (table) => rows(buffer, table),
+  });
   const lessor = new Lessor(
     {
       ttlSecondsMin: ttlSecondsMin(config.electionMs),
       revokeRetryMs: 7000,
-      checkpointIntervalMs: 0,
-      checkpointPersist: false,
+      checkpointIntervalMs: config.leaseCheckpointMs,
+      checkpointPersist: () => config.featureGates.LeaseCheckpointPersist || persistsCheckpoints(cluster.version),
     },
     {
       put: (id, record) => buffer.put('lease', leaseTableKey(id), record),
@@ -130,11 +135,6 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     put: (key, value) => buffer.put('alarm', key, value),
     delete: (key) => buffer.delete('alarm', key),
     keys: () => [...rows(buffer, 'alarm')].map(({ key }) => key),
-  });
-  const cluster = new Cluster({
-    put: (table, key, value) => buffer.put(table, key, value),
-    delete: (table, key) => buffer.delete(table, key),
-    rows: (table) => rows(buffer, table),
   });
   const problem = tooOldFor(cluster.version, ETCD_COMPAT_VERSION);
   if (problem !== undefined) throw new Error(problem);

@@ -27,7 +27,7 @@ export interface LessorOptions {
   /** How often the remaining time of a long lease goes to the log; 0: never. */
   readonly checkpointIntervalMs: number;
   /** Whether checkpoints are stored, and so survive a restart. */
-  readonly checkpointPersist: boolean;
+  readonly checkpointPersist: () => boolean;
 }
 
 /** How many leases may expire in any one second after a change of the primary; the rest is put off. */
@@ -39,7 +39,10 @@ export interface LeaseCheckpoint {
 }
 
 export type Renewal =
-  /** `clearCheckpoint`: a checkpoint of 0 must go through the log, or the next primary ends the lease too early. */
+  /**
+   * `clearCheckpoint`: a checkpoint of 0 must have gone through the log before the owner is told, or the next primary ends the
+   * lease too early.
+   */
   | { readonly status: 'renewed'; readonly ttlSeconds: number; readonly clearCheckpoint: boolean }
   /** Its time is over and its revoke not applied yet: ask again when whenSettled says so. */
   | { readonly status: 'expired' }
@@ -65,8 +68,10 @@ export interface LessorTotals {
 interface Lease {
   readonly id: bigint;
   readonly ttlSeconds: number;
-  /** The last checkpoint; 0 if none since the last renewal. */
+  /** The last checkpoint that was applied; 0 if it is cleared. */
   remainingTtlSeconds: number;
+  /** A checkpoint was given out and may yet be applied. Only on the primary. */
+  checkpointing: boolean;
   /** Infinity on a member that is not the primary. */
   expiryMs: number;
   /** expired() gave it out. It can not be renewed any more. */
@@ -117,6 +122,7 @@ export class Lessor {
         id,
         ttlSeconds: Math.max(ttlSeconds, this.#options.ttlSecondsMin),
         remainingTtlSeconds,
+        checkpointing: false,
         expiryMs: Infinity,
         revoking: false,
       });
@@ -132,6 +138,7 @@ export class Lessor {
       id,
       ttlSeconds: Math.max(ttlSeconds, this.#options.ttlSecondsMin),
       remainingTtlSeconds: 0,
+      checkpointing: false,
       expiryMs: Infinity,
       revoking: false,
     };
@@ -167,8 +174,7 @@ export class Lessor {
     const lease = this.#leases.get(id);
     if (lease === undefined) return { status: 'notFound' };
     if (lease.revoking || lease.expiryMs <= nowMs) return { status: 'expired' };
-    const clearCheckpoint = lease.remainingTtlSeconds > 0;
-    lease.remainingTtlSeconds = 0;
+    const clearCheckpoint = lease.remainingTtlSeconds > 0 || lease.checkpointing;
     this.#expireAt(lease, nowMs + lease.ttlSeconds * 1000, nowMs);
     this.totals.renewed++;
     return { status: 'renewed', ttlSeconds: lease.ttlSeconds, clearCheckpoint };
@@ -221,6 +227,7 @@ export class Lessor {
       const seconds = lease.remainingTtlSeconds > 0 ? lease.remainingTtlSeconds : lease.ttlSeconds;
       lease.expiryMs = nowMs + extendMs + seconds * 1000;
       lease.revoking = false;
+      lease.checkpointing = false;
     }
     spread(leases.sort(byExpiry));
     for (const lease of leases) this.#expireAt(lease, lease.expiryMs, nowMs);
@@ -266,6 +273,7 @@ export class Lessor {
       const remainingTtlSeconds = Math.ceil((lease.expiryMs - nowMs) / 1000);
       /** Just renewed, or put off by a promotion: there is nothing to tell. */
       if (remainingTtlSeconds <= 0 || remainingTtlSeconds >= lease.ttlSeconds) continue;
+      lease.checkpointing = true;
       due.push({ id: lease.id, remainingTtlSeconds });
     }
     return due;
@@ -276,7 +284,9 @@ export class Lessor {
     const lease = this.#leases.get(id);
     if (lease === undefined) throw etcdError('LeaseNotFound');
     lease.remainingTtlSeconds = remainingTtlSeconds;
-    if (this.#options.checkpointPersist) this.#table.put(id, encodeRecord(lease));
+    // One that clears comes after all that were given out before the renewal.
+    if (remainingTtlSeconds === 0) lease.checkpointing = false;
+    if (this.#options.checkpointPersist()) this.#table.put(id, encodeRecord(lease));
   }
 
   #expireAt(lease: Lease, expiryMs: number, nowMs: number): void {

@@ -63,6 +63,11 @@ export function nextClusterVersion(
   return minorOf(members) > minorOf(current) ? members : undefined;
 }
 
+/** Up to 3.5 a member forgets what is left of its leases when it starts, unless it is told otherwise. */
+export function persistsCheckpoints(clusterVersion: string | undefined): boolean {
+  return clusterVersion !== undefined && minorOf(clusterVersion) >= minorOf(SCHEMA_WITH_VERSION);
+}
+
 /** Why a member must not take part in a cluster; undefined where it may. */
 export function tooOldFor(clusterVersion: string | undefined, serverVersion: string): string | undefined {
   if (clusterVersion === undefined || minorOf(serverVersion) >= minorOf(clusterVersion)) return undefined;

@@ -81,8 +81,8 @@ export class LeaseApi {
     if (!node.isSoleVoter) return this.#keepAliveLater(ID);
     const renewal = lessor.renew(ID, clock.monotonicMs());
     if (renewal.status !== 'renewed') return this.#keepAliveLater(ID);
-    if (renewal.clearCheckpoint) this.#clearCheckpoint(ID);
-    return { header: this.#core.header(store.currentRev), ID, TTL: renewal.ttlSeconds };
+    const response = { header: this.#core.header(store.currentRev), ID, TTL: renewal.ttlSeconds };
+    return renewal.clearCheckpoint ? this.#clearCheckpoint(ID).then(() => response) : response;
   }
 
   /** Of a lease that is not there: TTL -1. Keys are told to who may read all of them. */
@@ -112,7 +112,7 @@ export class LeaseApi {
       const renewal = lessor.renew(ID, clock.monotonicMs());
       switch (renewal.status) {
         case 'renewed':
-          if (renewal.clearCheckpoint) this.#clearCheckpoint(ID);
+          if (renewal.clearCheckpoint) await this.#clearCheckpoint(ID);
           return renewal.ttlSeconds;
         case 'notFound':
           throw etcdError('LeaseNotFound');
@@ -205,13 +205,10 @@ export class LeaseApi {
     };
   }
 
-  #clearCheckpoint(ID: bigint): void {
+  /** Before the owner may rely on the renewal: the next leader goes by the checkpoint. */
+  async #clearCheckpoint(ID: bigint): Promise<void> {
     const request = { checkpoints: [{ ID, remainingTTL: 0 }] };
-    this.#core
-      .proposeInternal({ leaseCheckpoint: request }, { kind: 'leaseCheckpoint', request })
-      .catch((error: unknown) => {
-        this.#core.parts.logger.warn('failed to clear a lease checkpoint', { error: String(error) });
-      });
+    await this.#core.proposeInternal({ leaseCheckpoint: request }, { kind: 'leaseCheckpoint', request });
   }
 }
 

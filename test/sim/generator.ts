@@ -76,6 +76,7 @@ class Generator {
       backlogWeight: this.#pick([1, 1, 5000, 60_000]),
       lastRestart: this.#pick(['stop', 'kill', 'powerLoss'] as const),
       strictReconfig: this.#chance(0.3),
+      leaseCheckpointMs: this.#seed % 3 === 0 ? 600 : 0,
     };
   }
 

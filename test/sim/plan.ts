@@ -44,6 +44,8 @@ export interface Knobs {
   readonly lastRestart: 'stop' | 'kill' | 'powerLoss';
   /** Changes of the members after which those that run could not decide are refused; by default they are not. */
   readonly strictReconfig?: boolean;
+  /** How often the leader tells the others what is left of leases; by default never. */
+  readonly leaseCheckpointMs?: number;
 }
 
 export interface ClientPlan {

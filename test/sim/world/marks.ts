@@ -31,6 +31,7 @@ export const MARKS = [
   'unknownLost',
   'leaseExpired',
   'leaseKeptOverRestart',
+  'leaseCheckpointed',
   'keptAlive',
   'keepAliveTooLate',
   'watchResumed',

@@ -132,6 +132,7 @@ export class Roster {
       ...parsed.config,
       watchProgressNotifyMs: knobs.progressMs,
       snapshotCatchupEntries: knobs.catchupEntries,
+      leaseCheckpointMs: knobs.leaseCheckpointMs ?? 0,
     };
   }
 }

@@ -337,7 +337,9 @@ export class SimProcess {
   #mayFailToJoin(error: string): boolean {
     if (this.#member !== undefined || this.#host.roster.isFounder(this.node.name)) return false;
     this.#host.marks.hit('joinRepeated');
-    return /^cannot fetch cluster info|^error validating peerURLs/.test(error);
+    return /^cannot fetch cluster info|^error validating peerURLs|^incompatible with current running cluster: its members say unknown/.test(
+      error,
+    );
   }
 
   #leave(): void {

@@ -136,6 +136,7 @@ export class SimWorld implements NodeHost {
       const { error } = applied;
       this.line(`${process.name} applies ${describeEntry(entry)}: ${error?.message ?? applied.answer ?? 'done'}`);
       if (applied.command.kind === 'compaction' && error === undefined) this.marks.hit('compacted');
+      if (applied.command.kind === 'leaseCheckpoint') this.marks.hit('leaseCheckpointed');
       if (this.leases.applied(applied, process.node.machine.nowMs)) this.marks.hit('leaseExpired');
       this.roster.applied(applied);
       if (applied.change !== undefined) this.#carryOut(applied.change);

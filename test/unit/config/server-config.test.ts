@@ -48,6 +48,7 @@ describe('the configuration', () => {
       compactionBatchLimit: 1_000,
       compactionSleepMs: 10,
       watchProgressNotifyMs: 600_000,
+      leaseCheckpointMs: 0,
       downgradeCheckMs: 5_000,
       corruptCheckMs: 0,
       compactHashCheckMs: 60_000,

@@ -15,7 +15,7 @@ const OPTIONS: LessorOptions = {
   ttlSecondsMin: 2,
   revokeRetryMs: 7000,
   checkpointIntervalMs: 0,
-  checkpointPersist: false,
+  checkpointPersist: () => false,
 };
 
 /** A lessor over an in-memory table and a fixed assignment of keys. */
@@ -228,7 +228,7 @@ describe('Lessor, changes of the primary', () => {
 });
 
 describe('Lessor checkpoints', () => {
-  const CHECKPOINTS = { checkpointIntervalMs: 300_000, checkpointPersist: true };
+  const CHECKPOINTS = { checkpointIntervalMs: 300_000, checkpointPersist: () => true };
 
   it('come due every interval for long leases only, in batches', () => {
     const { lessor } = new Fixture(CHECKPOINTS);
@@ -259,12 +259,27 @@ describe('Lessor checkpoints', () => {
     next.promote(1000, 0);
     expect(next.expired(400_999, 10)).toEqual([]);
     expect(next.renew(1n, 400_999)).toEqual({ status: 'renewed', ttlSeconds: 1000, clearCheckpoint: true });
+    // Until that has gone through the log.
+    expect(next.renew(1n, 400_999)).toEqual({ status: 'renewed', ttlSeconds: 1000, clearCheckpoint: true });
+    next.checkpoint(1n, 0);
     expect(next.renew(1n, 400_999)).toEqual({ status: 'renewed', ttlSeconds: 1000, clearCheckpoint: false });
     expect(errorOf(() => next.checkpoint(5n, 1))).toBe('etcdserver: requested lease not found');
   });
 
+  it('that were given out and not applied yet are cleared by a renewal too', () => {
+    const { lessor } = new Fixture(CHECKPOINTS);
+    lessor.promote(0, 0);
+    lessor.grant(1n, 1000, 0);
+    expect(lessor.checkpointsDue(300_000, 10)).toEqual([{ id: 1n, remainingTtlSeconds: 700 }]);
+    expect(lessor.renew(1n, 300_000)).toMatchObject({ clearCheckpoint: true });
+    lessor.checkpoint(1n, 700);
+    expect(lessor.renew(1n, 300_001)).toMatchObject({ clearCheckpoint: true });
+    lessor.checkpoint(1n, 0);
+    expect(lessor.renew(1n, 300_002)).toMatchObject({ clearCheckpoint: false });
+  });
+
   it('are not stored unless asked for', () => {
-    const { lessor, rows } = new Fixture({ ...CHECKPOINTS, checkpointPersist: false });
+    const { lessor, rows } = new Fixture({ ...CHECKPOINTS, checkpointPersist: () => false });
     lessor.grant(1n, 1000, 0);
     lessor.checkpoint(1n, 400);
     expect(decodeLease(rows.get(1n)!).remainingTTL).toBe(0);

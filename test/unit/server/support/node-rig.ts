@@ -113,7 +113,7 @@ export class NodeRig {
     });
     const requestIds = new RequestIds(id, 1_700_000_000_000);
     this.lessor = new Lessor(
-      { ttlSecondsMin: 2, revokeRetryMs: 7000, checkpointIntervalMs: 0, checkpointPersist: false },
+      { ttlSecondsMin: 2, revokeRetryMs: 7000, checkpointIntervalMs: 0, checkpointPersist: () => false },
       { put: () => {}, delete: () => {} },
       { keysOf: () => [] },
     );
