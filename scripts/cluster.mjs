@@ -1,6 +1,7 @@
 /** `npm run cluster [-- flags]`: sets up what is missing, then runs a cluster on this machine, for people who try it. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import nodeOptions from './node-options.json' with { type: 'json' };
 import { bundle, ensureBundle, ensureDependencies, ensureGenerated, node, root } from './setup.mjs';
 
 ensureDependencies();
@@ -10,7 +11,7 @@ ensureBundle();
 const main = join(root, 'scripts', 'cluster', 'main.ts');
 const cluster = spawn(node, [main, ...process.argv.slice(2)], {
   stdio: 'inherit',
-  env: { QUORATE_COMMAND: `${node} ${bundle}`, ...process.env },
+  env: { QUORATE_COMMAND: [node, ...nodeOptions, bundle].join(' '), ...process.env },
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => cluster.kill(signal));
 cluster.on('exit', (code) => {

@@ -8,6 +8,7 @@
  * inverted revision makes "the newest version at or before r" one forward seek.
  */
 import { assert } from '../base/assert.ts';
+import { encodeRevision } from './revision.ts';
 import { getUint32BE, getUint64BE, putUint32BE, putUint64BE } from '../base/bytes.ts';
 
 /** A version of a key: everything a KeyValue says except the value. */
@@ -49,6 +50,11 @@ export function decodePointer(row: Uint8Array): KeyVersion {
     version: getUint64BE(row, 20),
     lease: getLeaseId(row, 28),
   };
+}
+
+/** The row of `rev` that the pointer at `bytes[at]` is to, without decoding the rest of it. */
+export function pointerRevisionKey(bytes: Uint8Array, at: number): Uint8Array {
+  return encodeRevision(getUint64BE(bytes, at), getUint32BE(bytes, at + 8));
 }
 
 /** A lease id, an int64, as 8 bytes big endian. */

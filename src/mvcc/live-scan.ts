@@ -4,15 +4,19 @@ import {
   type KeyVersion,
   decodeHist,
   decodePointer,
+  pointerRevisionKey,
   histAfterKey,
   histIsTombstone,
   histLowerBound,
   histMain,
   histSameKey,
   histSeekKey,
+  histSub,
   histUserKey,
 } from './key-index.ts';
+import type { Borrower } from './backend.ts';
 import type { ScanCursor, ScanReader } from './overlay.ts';
+import { encodeRevision } from './revision.ts';
 
 /** What advance() came to: the end of the range, a live key, or one that is not live at the revision. */
 export const END = 0;
@@ -29,6 +33,8 @@ export interface LiveScan {
   /** Of the current key, after LIVE. */
   readonly key: Uint8Array;
   version(): KeyVersion;
+  /** Where it is in `rev`: all that a walk has to know of it which only copies what it finds. */
+  revisionKey(): Uint8Array;
   /** Goes on from here in another reader of the same state. */
   moveTo(reader: ScanReader): void;
   /** Gives the cursor back. Only moveTo may follow. */
@@ -54,10 +60,19 @@ export function liveScan(
   return revision === currentRev ? new CurrentScan(reader, start, end) : new PastScan(reader, start, end, revision);
 }
 
+class PointerTaker implements Borrower {
+  revisionKey: Uint8Array = EMPTY;
+
+  take(bytes: Uint8Array, start: number): void {
+    this.revisionKey = pointerRevisionKey(bytes, start);
+  }
+}
+
 /** At the current revision: every row of `cur` is a live key. */
 class CurrentScan implements LiveScan {
   key: Uint8Array = EMPTY;
   #cursor: ScanCursor;
+  readonly #pointer = new PointerTaker();
   #open = true;
   /** Where to seek first; undefined once the cursor is placed. */
   #start: Uint8Array | undefined;
@@ -79,6 +94,11 @@ class CurrentScan implements LiveScan {
 
   version(): KeyVersion {
     return decodePointer(this.#cursor.value);
+  }
+
+  revisionKey(): Uint8Array {
+    this.#cursor.lendValue(this.#pointer);
+    return this.#pointer.revisionKey;
   }
 
   close(): void {
@@ -131,6 +151,10 @@ class PastScan implements LiveScan {
 
   version(): KeyVersion {
     return decodeHist(this.#row, this.#value);
+  }
+
+  revisionKey(): Uint8Array {
+    return encodeRevision(histMain(this.#row), histSub(this.#row));
   }
 
   close(): void {

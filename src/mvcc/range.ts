@@ -8,7 +8,7 @@ import { type KeyVersion, decodePointer } from './key-index.ts';
 import { encodeKeyValue, valueOf } from './key-value.ts';
 import { DEAD, END, type LiveScan, liveScan, scanEnd } from './live-scan.ts';
 import type { ScanReader } from './overlay.ts';
-import { encodeRevision } from './revision.ts';
+import { encodeRevision, revisionMain } from './revision.ts';
 import { SlicedSort } from './sliced-sort.ts';
 import type { Snapshot } from './write-buffer.ts';
 
@@ -149,8 +149,11 @@ export class RangeJob implements Job<RangeResult> {
   readonly #countRest: boolean;
   /** The answer has the order of the scan: what is found is fetched as the scan goes, and not kept. */
   readonly #isPlain: boolean;
+  /** Plain, and nothing has to be known of a key but where its KeyValue is: those go through #burstRows. */
+  readonly #isBare: boolean;
   readonly #borrower: Borrower | undefined;
   /** Found by a plain scan, and not fetched yet. */
+  readonly #burstRows: Uint8Array[] = [];
   readonly #burst: { readonly key: Uint8Array; readonly version: KeyVersion }[] = [];
   /** How many keys have passed. */
   #chosen = 0;
@@ -163,6 +166,7 @@ export class RangeJob implements Job<RangeResult> {
     this.#order = orderOf(query);
     this.#countRest = options.countRest ?? true;
     this.#isPlain = this.#order.compare === undefined && !this.#order.reverse;
+    this.#isBare = this.#isPlain && !query.keysOnly && !hasFilters(query);
     this.#borrower = options.borrower;
   }
 
@@ -248,8 +252,12 @@ export class RangeJob implements Job<RangeResult> {
       if (step === DEAD) continue;
       this.#count++;
       if (countOnly || this.#chosen >= selectMax) continue;
-      const version = scan.version();
-      if (passes(this.#query, version)) this.#choose(scan.key, version);
+      if (this.#isBare) {
+        this.#chooseRow(scan.revisionKey());
+      } else {
+        const version = scan.version();
+        if (passes(this.#query, version)) this.#choose(scan.key, version);
+      }
       if (this.#chosen < selectMax) continue;
       if (this.#countRest) {
         if (this.#snapshot === undefined) this.#fullCount = this.#countWith(scan);
@@ -268,23 +276,45 @@ export class RangeJob implements Job<RangeResult> {
       this.#selected.push({ key, version, kv: undefined });
       return;
     }
-    const { limit } = this.#query;
-    if (limit > 0 && this.#chosen > limit) {
-      this.#more = true;
-      return;
-    }
+    if (this.#isBeyondLimit()) return;
     this.#burst.push({ key, version });
     if (this.#burst.length === BURST_KEYS) this.#fetchBurst();
   }
 
+  #chooseRow(revisionKey: Uint8Array): void {
+    this.#chosen++;
+    if (this.#isBeyondLimit()) return;
+    this.#burstRows.push(revisionKey);
+    if (this.#burstRows.length === BURST_KEYS) this.#fetchBurst();
+  }
+
+  #isBeyondLimit(): boolean {
+    const { limit } = this.#query;
+    if (limit <= 0 || this.#chosen <= limit) return false;
+    this.#more = true;
+    return true;
+  }
+
   #fetchBurst(): void {
     const reader = must(this.#reader, 'reader');
+    for (const row of this.#burstRows) this.#fetchRow(reader, row);
+    this.#burstRows.length = 0;
     for (const { key, version } of this.#burst) {
       if (this.#query.keysOnly) this.#give(withoutValue(key, version));
       else if (this.#borrower === undefined) this.#kvs.push(fetchKeyValue(reader, version));
       else lendKeyValue(reader, version, this.#borrower);
     }
     this.#burst.length = 0;
+  }
+
+  #fetchRow(reader: ScanReader, row: Uint8Array): void {
+    if (this.#borrower === undefined) {
+      const kv = reader.get('rev', row);
+      if (kv !== undefined) this.#kvs.push(kv);
+      else unreachable('indexed version has no row', revisionMain(row));
+    } else if (!reader.lend('rev', row, this.#borrower)) {
+      unreachable('indexed version has no row', revisionMain(row));
+    }
   }
 
   #give(kv: Uint8Array): void {
