@@ -20,18 +20,29 @@ interface Founder {
   readonly peerUrl: string;
 }
 
+export interface ClusterOptions {
+  /** Of the peer URLs; for https, the flags bring the certificates. */
+  readonly peerScheme?: 'http' | 'https';
+}
+
 /** Members of one cluster as processes on loopback; each a quorate or a real etcd. */
 export class TestCluster {
   readonly members: ClusterMember[] = [];
   readonly #flags: readonly string[];
+  readonly #options: ClusterOptions;
   #names = 0;
 
-  private constructor(flags: readonly string[]) {
+  private constructor(flags: readonly string[], options: ClusterOptions) {
     this.#flags = flags;
+    this.#options = options;
   }
 
-  static async start(kinds: readonly ServerKind[], flags: readonly string[] = []): Promise<TestCluster> {
-    const cluster = new TestCluster(flags);
+  static async start(
+    kinds: readonly ServerKind[],
+    flags: readonly string[] = [],
+    options: ClusterOptions = {},
+  ): Promise<TestCluster> {
+    const cluster = new TestCluster(flags, options);
     const founders: Founder[] = [];
     for (const kind of kinds) founders.push(await cluster.#founder(kind));
     const initial = initialCluster(founders);
@@ -52,7 +63,7 @@ export class TestCluster {
 
   /** A peer URL for a member that is yet to be added. */
   async newPeerUrl(): Promise<string> {
-    return `http://127.0.0.1:${await freePort()}`;
+    return `${this.#options.peerScheme ?? 'http'}://127.0.0.1:${await freePort()}`;
   }
 
   /** Starts a member that the cluster was told of already. */
