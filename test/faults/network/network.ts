@@ -32,7 +32,7 @@ export const CLIENTS = 'clients';
 
 /** What lies between members, and between them and their clients. */
 export interface Network {
-  readonly kind: 'proxy' | 'namespaces';
+  readonly kind: 'proxy' | 'namespaces' | 'open';
   /** What set() can do here. */
   readonly conditions: ReadonlySet<keyof LinkCondition>;
   /** Makes room for one more member. `pidOf` tells its present process. */
