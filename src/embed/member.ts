@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Applier } from '../apply/applier.ts';
 import type { AuthParts } from '../apply/auth-command.ts';
+import { assert } from '../base/assert.ts';
 import { SeededRandom } from '../base/random.ts';
 import { EntryType, decodeConfChange, type Entry } from '../gen/raftpb.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
@@ -182,7 +183,6 @@ export class Member {
         raft: this.raft,
         log: state.log,
         logger,
-        confState: () => this.#membership.confState,
         onLogError: (error) => parts.onFatal('failed to write the log', error),
       },
       state.applied.index,
@@ -341,6 +341,8 @@ export class Member {
   #makeFlusher(): Flusher {
     const { config, clock, metrics, onFatal } = this.#parts;
     const { backend, buffer, cluster } = this.state;
+    /** What the flush under way brings to disk. */
+    let flushing = this.state.applied;
     return new Flusher(
       { intervalMs: config.backendBatchIntervalMs, flushBytes: FLUSH_BYTES, pendingBytesMax: PENDING_BYTES_MAX },
       {
@@ -349,11 +351,13 @@ export class Member {
         clock,
         stamp: () => {
           const applied = this.#applied();
+          flushing = applied;
           stampApplied(buffer, applied, cluster.version);
           return { appliedIndex: applied.index };
         },
         onFlushed: (index) => {
-          this.#logKeeper.flushed(index);
+          assert(flushing.index === index, 'a flush of another index', { index, stamped: flushing.index });
+          this.#logKeeper.flushed(index, flushing.confState);
           this.#applyLoop.resume();
         },
         onError: (error) => onFatal('failed to write the database', error),

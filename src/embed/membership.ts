@@ -37,6 +37,9 @@ export class Membership {
   constructor(parts: MembershipParts) {
     this.#parts = parts;
     this.#confState = parts.initial;
+    // The flags may be older than what the cluster was told since.
+    const self = parts.cluster.member(parts.memberId);
+    if (self !== undefined) parts.transport.updateSelf(self.peerURLs);
     for (const member of [...parts.contacts, ...parts.cluster.members()]) this.#addPeer(member);
   }
 
@@ -97,7 +100,8 @@ export class Membership {
         return;
       case 'update':
         cluster.updatePeerURLs(member.id, member.peerURLs);
-        if (member.id !== memberId) transport.updatePeer(member.id, member.peerURLs);
+        if (member.id === memberId) transport.updateSelf(member.peerURLs);
+        else transport.updatePeer(member.id, member.peerURLs);
         logger.info('updated member', { id, 'peer-urls': member.peerURLs });
         return;
       case 'remove':

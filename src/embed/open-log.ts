@@ -16,6 +16,8 @@ import type { AppliedState } from './member-state.ts';
 import { listSegments } from '../storage/wal/recovery.ts';
 import type { WalOptions } from '../storage/wal/wal-options.ts';
 
+/** Of what is loaded for followers that lag behind. Who lacks more gets a snapshot. */
+const CATCHUP_BYTES_MAX = 32 * 1024 ** 2;
 const DOWNGRADE_PATIENCE_MS = 1000;
 
 export interface OpenedLog {
@@ -96,7 +98,7 @@ function reopenLog(options: WalOptions, appliedIndex: number, catchupEntries: nu
   // Followers may need what this member has applied long ago.
   const oldest = listSegments(fs, dir)[0]?.index ?? 0;
   const from = Math.min(appliedIndex, Math.max(oldest, appliedIndex - catchupEntries));
-  const { wal, log } = openWal(options, from);
+  const { wal, log } = openWal(options, from, { through: appliedIndex, bytesMax: CATCHUP_BYTES_MAX });
   const { nodeID, clusterID } = log.metadata;
   const lastIndex = log.entries.at(-1)?.index ?? log.start.index;
   if (log.start.index > appliedIndex || lastIndex < appliedIndex) {

@@ -17,7 +17,7 @@ export interface PeerIdentity {
   /** This server's, like 3.6.12: the release of etcd whose protocol it speaks. */
   readonly serverVersion: string;
   /** This member's own URLs: a peer that does not know it yet can answer there. */
-  readonly urls: readonly string[];
+  urls: readonly string[];
 }
 
 /** Ids in paths and headers: lower-case hex without padding. */

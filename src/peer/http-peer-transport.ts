@@ -42,6 +42,7 @@ interface Waiting {
 
 export class HttpPeerTransport implements PeerTransport, PeerDirectory {
   readonly #options: PeerTransportOptions;
+  readonly #self: PeerIdentity;
   readonly #server: PeerServer;
   readonly #peers = new Map<bigint, Peer>();
   /** Members that this one has not heard of yet, but that asked for something: answers reach them by post. Oldest first. */
@@ -52,6 +53,7 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
 
   constructor(options: PeerTransportOptions) {
     this.#options = options;
+    this.#self = { ...options.self };
     const { listenUrls: urls, tls, clock, logger } = options;
     this.#server = new PeerServer({ urls, tls, clock, logger });
   }
@@ -67,7 +69,8 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
 
   start(handler: PeerHandler): void {
     assert(this.#context === undefined && !this.#isStopped, 'the peer transport starts once');
-    const { self, clock, logger, metrics = silentPeerMetrics, tls, names } = this.#options;
+    const { clock, logger, metrics = silentPeerMetrics, tls, names } = this.#options;
+    const self = this.#self;
     const timing = { ...DEFAULT_TIMING, ...this.#options.timing };
     const limits = { ...DEFAULT_LIMITS, ...this.#options.limits };
     const dialer = new Dialer({ clock, timing, tls, names });
@@ -103,6 +106,10 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
     const peer = new Peer(this.#context, id, urls);
     this.#peers.set(id, peer);
     peer.start();
+  }
+
+  updateSelf(urls: readonly string[]): void {
+    this.#self.urls = urls;
   }
 
   updatePeer(id: bigint, urls: readonly string[]): void {

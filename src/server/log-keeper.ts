@@ -20,7 +20,6 @@ export interface LogKeeperParts {
   readonly raft: Raft;
   readonly log: DurableLog;
   readonly logger: Logger;
-  readonly confState: () => ConfState;
   /** The log cannot be written any more. */
   readonly onLogError: (error: Error) => void;
 }
@@ -30,7 +29,6 @@ export class LogKeeper {
   readonly #raft: Raft;
   readonly #log: DurableLog;
   readonly #logger: Logger;
-  readonly #confState: () => ConfState;
   readonly #onLogError: (error: Error) => void;
   #markedIndex: number;
   #marking = false;
@@ -41,7 +39,6 @@ export class LogKeeper {
     this.#raft = parts.raft;
     this.#log = parts.log;
     this.#logger = parts.logger;
-    this.#confState = parts.confState;
     this.#onLogError = parts.onLogError;
     this.#markedIndex = markedIndex;
   }
@@ -51,15 +48,15 @@ export class LogKeeper {
     this.#stopped = true;
   }
 
-  /** The database holds everything up to `index`, durably. */
-  flushed(index: number): void {
+  /** The database holds everything up to `index`, durably; `confState`: the members there. */
+  flushed(index: number, confState: ConfState): void {
     const isHeavy = this.#raft.logBytes > this.#options.memoryBytesMax;
     const isDue = index - this.#markedIndex >= this.#options.snapshotCount;
     if (this.#stopped || this.#marking || index <= this.#markedIndex || !(isDue || isHeavy)) return;
     const term = this.#raft.termAt(index);
     if (term === undefined) return;
     this.#marking = true;
-    this.#log.markSnapshot({ index, term, confState: this.#confState() }, (error) => {
+    this.#log.markSnapshot({ index, term, confState }, (error) => {
       this.#marking = false;
       if (error !== undefined) {
         this.#onLogError(error);

@@ -6,6 +6,7 @@ const transport: PeerTransport = {
   start: () => {},
   stop: () => Promise.resolve(),
   addPeer: () => {},
+  updateSelf: () => {},
   updatePeer: () => {},
   removePeer: () => {},
   peers: () => [],

@@ -30,6 +30,8 @@ export interface PeerTransport {
 
   /** Takes up contact. A known id gets the new URLs. Never this member itself. */
   addPeer(id: bigint, urls: readonly string[]): void;
+  /** Where this member itself is reached, as it tells the others: from the next dial on. */
+  updateSelf(urls: readonly string[]): void;
   /** From the next dial on; connections that stand are kept. */
   updatePeer(id: bigint, urls: readonly string[]): void;
   /** What is queued is given a moment to leave. Unknown ids are ignored. */

@@ -7,6 +7,14 @@ export interface LogStart {
   readonly term: number | undefined;
 }
 
+/** Of the entries that nobody needs for certain, how much is kept. */
+export interface KeptWindow {
+  /** Entries up to this index may go, the oldest first. It is committed. */
+  readonly through: number;
+  /** Of the data of all entries that are kept. */
+  readonly bytesMax: number;
+}
+
 /**
  * Puts the log together from its records, in the order in which they were written:
  * - an entry replaces the one with the same index and everything after it;
@@ -30,12 +38,16 @@ export class LogAssembler {
   #last: number;
   /** Marks that the commit index has not reached, in the order in which they were read. */
   #pending: SnapshotMark[] = [];
+  readonly #window: KeptWindow | undefined;
+  /** Of the entries' data, about. */
+  #bytes = 0;
 
   /**
    * `from`: the given start; undefined: the newest mark that counts. `firstIndex`: from the name of the first file that is
    * read; the log before it went up to the index before, and is not read.
    */
-  constructor(from: number | undefined, firstIndex: number) {
+  constructor(from: number | undefined, firstIndex: number, window?: KeptWindow) {
+    this.#window = window;
     this.#startMoves = from === undefined;
     this.#startProvisional = from === undefined;
     this.#last = Math.max(firstIndex - 1, 0);
@@ -67,7 +79,7 @@ export class LogAssembler {
     if (problem !== undefined) return problem;
     const { index, term } = entry;
     if (index === this.#start.index) this.#start = { index, term };
-    this.entries = [];
+    this.#keepFrom(this.entries.length);
     return undefined;
   }
 
@@ -80,8 +92,10 @@ export class LogAssembler {
     if (at > this.entries.length) {
       return `entry ${entry.index} follows entry ${this.#start.index + this.entries.length}`;
     }
-    if (at < this.entries.length) this.entries.length = at;
+    if (at < this.entries.length) for (const { data } of this.entries.splice(at)) this.#bytes -= data.length;
     this.entries.push(entry);
+    this.#bytes += entry.data.length;
+    this.#trim();
     return undefined;
   }
 
@@ -140,7 +154,7 @@ export class LogAssembler {
   #replaceBy(mark: SnapshotMark): void {
     this.#last = mark.index;
     if (mark.index < this.#start.index) return;
-    this.entries = [];
+    this.#keepFrom(this.entries.length);
     this.#start = { index: mark.index, term: mark.term };
     this.#startProvisional = false;
   }
@@ -148,9 +162,32 @@ export class LogAssembler {
   #dropThrough(mark: SnapshotMark): void {
     const count = mark.index - this.#start.index;
     if (count < 0) return;
-    if (count > 0) this.entries = this.entries.slice(count);
+    this.#keepFrom(count);
     this.#start = { index: mark.index, term: mark.term };
     this.#startProvisional = false;
+  }
+
+  #trim(): void {
+    if (this.#window === undefined || this.#bytes <= this.#window.bytesMax) return;
+    const { through, bytesMax } = this.#window;
+    let bytes = this.#bytes;
+    let count = 0;
+    let last: Entry | undefined;
+    for (const entry of this.entries) {
+      if (bytes <= bytesMax || entry.index > through) break;
+      bytes -= entry.data.length;
+      count++;
+      last = entry;
+    }
+    if (last === undefined) return;
+    this.#keepFrom(count);
+    this.#start = { index: last.index, term: last.term };
+  }
+
+  /** Lets go of the first `count` entries. */
+  #keepFrom(count: number): void {
+    if (count === 0) return;
+    for (const { data } of this.entries.splice(0, count)) this.#bytes -= data.length;
   }
 
   #termAt(index: number): number | undefined {

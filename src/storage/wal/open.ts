@@ -4,6 +4,7 @@ import { encodeSnapshot } from '../../gen/walpb.ts';
 import type { RecoveredLog } from '../../server/durable-log.ts';
 import { WalError } from './errors.ts';
 import { RecordType, SEGMENT_BYTES, TEMP_SUFFIX, segmentName, type SegmentName } from './format.ts';
+import type { KeptWindow } from './log-assembler.ts';
 import { RecordEncoder } from './record-encoder.ts';
 import { listSegments, readWal, type WalContents } from './recovery.ts';
 import { SegmentFile } from './segment-file.ts';
@@ -46,12 +47,17 @@ export function createWal(options: WalOptions, metadata: MetadataInit): Wal {
 }
 
 /**
- * Opens the log in `dir` to append to it, and returns what it holds after index `from` (undefined: after the newest mark).
+ * Opens the log in `dir` to append to it, and returns what it holds after index `from` (undefined: after the newest mark), or
+ * what `window` leaves of that.
  * A torn write at the end is cut off. When this returns, everything it returned survives a crash.
  */
-export function openWal(options: WalOptions, from: number | undefined): { wal: Wal; log: RecoveredLog } {
+export function openWal(
+  options: WalOptions,
+  from: number | undefined,
+  window?: KeptWindow,
+): { wal: Wal; log: RecoveredLog } {
   const { fs, dir, logger } = options;
-  const contents = readWal(fs, dir, from);
+  const contents = readWal(fs, dir, from, window);
   if (contents.torn) {
     const path = `${dir}/${contents.segments.at(-1)?.name}`;
     logger.warn('cut off a torn write at the end of the WAL', { path, offset: contents.endOffset });

@@ -8,7 +8,7 @@ import type { FileSystem } from '../../ports/file-system.ts';
 import type { RecoveredLog } from '../../server/durable-log.ts';
 import { WalError } from './errors.ts';
 import { RecordType, parseSegmentName, type SegmentName } from './format.ts';
-import { LogAssembler } from './log-assembler.ts';
+import { LogAssembler, type KeptWindow } from './log-assembler.ts';
 import { SegmentReader } from './segment-reader.ts';
 
 /** What a WAL directory holds, and what a writer needs to go on. */
@@ -46,18 +46,18 @@ export function listSegments(fs: FileSystem, dir: string): SegmentName[] {
 
 /**
  * Reads the log. `from`: only entries after this index, from the file that holds it on; undefined: everything is read, and
- * the entries start after the newest mark that counts. Changes nothing on disk.
+ * the entries start after the newest mark that counts. `window`: what of them is kept at most. Changes nothing on disk.
  *
  * Memory: the entries that are returned, and a window of the file; with `from` undefined, the entries between two marks.
  */
-export function readWal(fs: FileSystem, dir: string, from: number | undefined): WalContents {
+export function readWal(fs: FileSystem, dir: string, from: number | undefined, window?: KeptWindow): WalContents {
   const segments = listSegments(fs, dir);
   if (segments.length === 0) throw new WalError(`no WAL files in ${dir}`);
   const first = from === undefined ? 0 : segmentOf(segments, from);
   if (first === -1) {
     throw new WalError(`WAL files in ${dir} begin at index ${segments[0]?.index}, after index ${from}`);
   }
-  const reading = new Reading(from, (segments[first] as SegmentName).index);
+  const reading = new Reading(from, (segments[first] as SegmentName).index, window);
   for (let i = first; i < segments.length; i++) {
     reading.readSegment(fs, `${dir}/${(segments[i] as SegmentName).name}`, i === segments.length - 1);
   }
@@ -77,8 +77,8 @@ class Reading {
   #endOffset = 0;
   #torn = false;
 
-  constructor(from: number | undefined, firstIndex: number) {
-    this.#log = new LogAssembler(from, firstIndex);
+  constructor(from: number | undefined, firstIndex: number, window: KeptWindow | undefined) {
+    this.#log = new LogAssembler(from, firstIndex, window);
   }
 
   readSegment(fs: FileSystem, path: string, isLast: boolean): void {

@@ -121,6 +121,10 @@ export class SimPeers implements PeerNetwork, PeerTransport {
     if (node !== undefined) this.#peers.set(id, node);
   }
 
+  updateSelf(): void {
+    // Whoever hears of this member knows where it is.
+  }
+
   updatePeer(id: bigint, urls: readonly string[]): void {
     this.addPeer(id, urls);
   }

@@ -42,6 +42,8 @@ function world(ids: bigint[], contacts: Member[] = []) {
   for (const id of ids) cluster.add(memberOf(id));
   const state = {
     peers: new Map<bigint, readonly string[]>(),
+    /** As this member tells the others. */
+    own: undefined as readonly string[] | undefined,
     /** What Raft was given, by node id. */
     inRaft: [] as bigint[],
     isLeader: false,
@@ -54,7 +56,8 @@ function world(ids: bigint[], contacts: Member[] = []) {
     learnersNext: [],
     autoLeave: false,
   });
-  const transport: Pick<PeerTransport, 'addPeer' | 'updatePeer' | 'removePeer'> = {
+  const transport: Pick<PeerTransport, 'addPeer' | 'updateSelf' | 'updatePeer' | 'removePeer'> = {
+    updateSelf: (urls) => void (state.own = urls),
     addPeer: (id, urls) => void state.peers.set(id, urls),
     updatePeer: (id, urls) => void state.peers.set(id, urls),
     removePeer: (id) => void state.peers.delete(id),
@@ -94,6 +97,18 @@ describe('at the start', () => {
   test('what the database says of a member counts more than what was told', () => {
     const { state } = world([1n, 2n], [memberOf(2n, { peerURLs: ['http://old:1'] })]);
     expect(state.peers.get(2n)).toEqual(['http://2:2380']);
+  });
+});
+
+describe('this member', () => {
+  test('is where the cluster says, whatever its flags say', () => {
+    const { state, membership } = world([1n, 2n]);
+    expect(state.own).toEqual(['http://1:2380']);
+    const moved = memberOf(1n, { peerURLs: ['http://moved:1'] });
+    const type = ConfChangeType.ConfChangeUpdateNode;
+    expect(membership.apply({ id: 1n, type, nodeId: 1n, context: encodeMember(moved) })).toBeUndefined();
+    expect(state.own).toEqual(['http://moved:1']);
+    expect(state.peers.has(1n)).toBe(false);
   });
 });
 

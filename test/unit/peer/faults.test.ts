@@ -235,6 +235,19 @@ describe('without streams', () => {
     await expectSoon(() => a.handler.received.length === 1);
   });
 
+  test('a member is answered where it says that it is', async () => {
+    const a = await TestNode.start({ id: 0xan });
+    const b = await TestNode.start({ id: 0xbn });
+    const elsewhere = await TestNode.start({ id: a.id });
+    a.transport.updateSelf([elsewhere.url]);
+    a.transport.addPeer(b.id, [b.url]);
+    a.transport.send([heartbeat(a.id, b.id, 1)]);
+    await expectSoon(() => b.handler.received.length === 1);
+    b.transport.send([heartbeat(b.id, a.id, 2)]);
+    await expectSoon(() => elsewhere.handler.received.length === 1);
+    expect(a.handler.received).toEqual([]);
+  });
+
   test('a post that fails is reported', async () => {
     const a = await TestNode.start({ id: 0xan });
     a.transport.addPeer(0xbn, [`http://127.0.0.1:${await freePort()}`]);

@@ -50,7 +50,6 @@ function world(options: { snapshotCount?: number; catchupEntries?: number; marke
       raft: raft as unknown as Raft,
       log: log as DurableLog,
       logger: silentLogger,
-      confState: () => CONF_STATE,
       onLogError: (error) => state.errors.push(error.message),
     },
     options.marked ?? 0,
@@ -61,46 +60,53 @@ function world(options: { snapshotCount?: number; catchupEntries?: number; marke
 describe('LogKeeper', () => {
   test('marks what the database holds every snapshotCount entries, and forgets only what is marked on disk', () => {
     const { state, keeper, marked } = world();
-    keeper.flushed(999);
+    keeper.flushed(999, CONF_STATE);
     expect(state.marks).toEqual([]);
-    keeper.flushed(1000);
+    keeper.flushed(1000, CONF_STATE);
     expect(state.marks).toEqual([{ index: 1000, term: 3, confState: CONF_STATE }]);
     expect([state.released, state.compacted]).toEqual([[], []]);
     marked();
     expect([state.released, state.compacted]).toEqual([[900], [900]]);
-    keeper.flushed(1999);
+    keeper.flushed(1999, CONF_STATE);
     expect(state.marks.length).toBe(1);
-    keeper.flushed(2000);
+    keeper.flushed(2000, CONF_STATE);
     expect(state.marks.length).toBe(2);
+  });
+
+  test('the mark names the members at its index', () => {
+    const { state, keeper } = world();
+    const three = { ...CONF_STATE, voters: [1n, 2n, 3n] };
+    keeper.flushed(1000, three);
+    expect(state.marks).toEqual([{ index: 1000, term: 3, confState: three }]);
   });
 
   test('counts from the mark of the last run', () => {
     const { state, keeper } = world({ marked: 5000 });
-    keeper.flushed(5000);
-    keeper.flushed(5999);
+    keeper.flushed(5000, CONF_STATE);
+    keeper.flushed(5999, CONF_STATE);
     expect(state.marks).toEqual([]);
-    keeper.flushed(6000);
+    keeper.flushed(6000, CONF_STATE);
     expect(state.marks.length).toBe(1);
   });
 
   test('sets one mark at a time', () => {
     const { state, keeper, marked } = world();
-    keeper.flushed(1000);
-    keeper.flushed(3000);
+    keeper.flushed(1000, CONF_STATE);
+    keeper.flushed(3000, CONF_STATE);
     expect(state.marks.length).toBe(1);
     marked();
-    keeper.flushed(3000);
+    keeper.flushed(3000, CONF_STATE);
     expect(state.marks.length).toBe(2);
   });
 
   test('a leader keeps what its slowest member lacks', () => {
     const { state, keeper, marked } = world();
     state.matches = [4000, 3990, 250];
-    keeper.flushed(4000);
+    keeper.flushed(4000, CONF_STATE);
     marked();
     expect(state.compacted).toEqual([250]);
     state.matches = [5000, 5000, 5000];
-    keeper.flushed(5000);
+    keeper.flushed(5000, CONF_STATE);
     marked();
     expect(state.compacted).toEqual([250, 4900]);
   });
@@ -109,22 +115,22 @@ describe('LogKeeper', () => {
     const { state, keeper, marked } = world();
     state.logBytes = 1_000_001;
     state.matches = [600, 600, 0];
-    keeper.flushed(600);
+    keeper.flushed(600, CONF_STATE);
     marked();
     // Earlier than due, and more than the catch-up would leave.
     expect(state.compacted).toEqual([300]);
     state.matches = [700, 700, 700];
-    keeper.flushed(700);
+    keeper.flushed(700, CONF_STATE);
     marked();
     expect(state.compacted).toEqual([300, 700]);
   });
 
   test('forgets nothing twice, and nothing before the beginning', () => {
     const { state, keeper, marked } = world({ catchupEntries: 5000 });
-    keeper.flushed(1000);
+    keeper.flushed(1000, CONF_STATE);
     marked();
     expect([state.released, state.compacted]).toEqual([[0], []]);
-    keeper.flushed(7000);
+    keeper.flushed(7000, CONF_STATE);
     marked();
     expect(state.compacted).toEqual([2000]);
   });
@@ -132,13 +138,13 @@ describe('LogKeeper', () => {
   test('does not mark what the log does not tell the term of', () => {
     const { state, keeper } = world();
     state.firstIndex = 5000;
-    keeper.flushed(2000);
+    keeper.flushed(2000, CONF_STATE);
     expect(state.marks).toEqual([]);
   });
 
   test('a mark that cannot be written ends everything, and forgets nothing', () => {
     const { state, keeper, marked } = world();
-    keeper.flushed(1000);
+    keeper.flushed(1000, CONF_STATE);
     marked(new Error('EIO'));
     expect([state.errors, state.released, state.compacted]).toEqual([['EIO'], [], []]);
   });
@@ -146,7 +152,7 @@ describe('LogKeeper', () => {
   test('after a stop nothing begins', () => {
     const { state, keeper } = world();
     keeper.stop();
-    keeper.flushed(5000);
+    keeper.flushed(5000, CONF_STATE);
     expect(state.marks).toEqual([]);
   });
 });

@@ -70,6 +70,29 @@ describe('what a log is', () => {
     expect(() => read(6)).toThrow("WAL in /wal ends at index 5, before the stored state's index 6");
   });
 
+  test('a window bounds what is kept of the entries that may go, the newest stay', () => {
+    put(0, 0, small().entries(6, 9, 1).state(1, 9).bytes);
+    const keep = (through: number, bytesMax: number): unknown => {
+      const { start, entries } = readWal(fs, DIR, 1, { through, bytesMax });
+      return [start.index, start.term, entries.map(({ index }) => index).join(' ')];
+    };
+    expect(keep(8, 1000)).toEqual([1, 1, '2 3 4 5 6 7 8 9']);
+    expect(keep(8, 30)).toEqual([6, 1, '7 8 9']);
+    expect(keep(8, 39)).toEqual([6, 1, '7 8 9']);
+    expect(keep(4, 30)).toEqual([4, 1, '5 6 7 8 9']);
+    expect(keep(8, 0)).toEqual([8, 1, '9']);
+  });
+
+  test('what comes for entries that a window let go replaces what was kept', () => {
+    put(0, 0, small().entries(6, 9, 1).entries(5, 8, 2).state(2, 8).bytes);
+    const { start, entries, lastIndex } = readWal(fs, DIR, 1, { through: 7, bytesMax: 20 });
+    expect([start, entries.map(({ index, term }) => [index, term]), lastIndex]).toEqual([
+      { index: 7, term: 2 },
+      [[8, 2]],
+      8,
+    ]);
+  });
+
   test('the end of a log that was replaced at the given index is not kept', () => {
     put(0, 0, small().entries(6, 9, 1).entries(5, 6, 2).state(2, 6).bytes);
     expect(read(6)).toMatchObject({ start: 6, entries: '' });
