@@ -309,6 +309,62 @@ describe.skipIf(reason !== undefined)('etcdctl', () => {
     }
   });
 
+  same(
+    'users, roles and authentication',
+    ['User u created', 'Role r updated', 'Authentication Enabled', 'permission denied', 'invalid user ID or password'],
+    async (session) => {
+      const as =
+        (user: string) =>
+        (...args: string[]): Promise<string> =>
+          session.run([...args, '--user', user]);
+      await session.run(['auth', 'status']);
+      await session.run(['user', 'add', 'u:secret']);
+      await session.run(['user', 'add', 'u:secret']);
+      await session.run(['user', 'add', 'v', '--interactive=false'], { stdin: 'hidden\n' });
+      await session.run(['user', 'add', 'bare', '--no-password']);
+      await session.run(['role', 'add', 'r']);
+      await session.run(['role', 'grant-permission', 'r', 'readwrite', 'auth/', '--prefix']);
+      await session.run(['role', 'grant-permission', 'r', 'read', 'from', '--from-key']);
+      await session.run(['role', 'grant-permission', 'r', 'write', 'x', 'z']);
+      await session.run(['role', 'get', 'r']);
+      await session.run(['role', 'revoke-permission', 'r', 'x', 'z']);
+      await session.run(['role', 'revoke-permission', 'r', 'x', 'z']);
+      await session.run(['role', 'list']);
+      await session.run(['user', 'grant-role', 'u', 'r']);
+      await session.run(['user', 'grant-role', 'u', 'none']);
+      await session.run(['user', 'get', 'u', '--detail']);
+      await session.run(['user', 'list', '-w', 'json']);
+      await session.run(['auth', 'enable']);
+      await session.run(['user', 'add', 'root:toor']);
+      await session.run(['auth', 'enable']);
+      await session.run(['put', 'auth/a', '1']);
+      const [u, root] = [as('u:secret'), as('root:toor')];
+      await u('put', 'auth/a', '1');
+      await u('get', 'auth/', '--prefix');
+      await u('put', 'other', '1');
+      await u('get', '', '--prefix');
+      await u('user', 'list');
+      await u('user', 'get', 'u');
+      await as('u:wrong')('get', 'auth/a');
+      await as('v:hidden')('get', 'auth/a');
+      await session.run(['get', 'auth/a', '--user=u', '--password=secret']);
+      await root('user', 'passwd', 'u', '--interactive=false', '--new-user-password=x');
+      await session.run(['user', 'passwd', 'u', '--interactive=false', '--user', 'root:toor'], { stdin: 'new\n' });
+      await u('get', 'auth/a');
+      await as('u:new')('get', 'auth/a');
+      await root('auth', 'status');
+      await root('user', 'revoke-role', 'u', 'r');
+      await as('u:new')('get', 'auth/a');
+      await root('role', 'delete', 'r');
+      await root('user', 'delete', 'root');
+      await root('user', 'delete', 'v');
+      await root('user', 'list');
+      await root('auth', 'disable');
+      await session.run(['get', 'auth/a']);
+      await session.run(['auth', 'status']);
+    },
+  );
+
   it('check datascale', { timeout: 120_000 }, async () => {
     for (const { endpoint } of sessions) {
       const check = await etcdctl(endpoint, ['check', 'datascale', '--load=s'], { timeoutMs: 110_000 });

@@ -55,6 +55,7 @@ const ERRORS = {
   RoleNotGranted: [Status.FailedPrecondition, 'etcdserver: role is not granted to the user'],
   PermissionNotGranted: [Status.FailedPrecondition, 'etcdserver: permission is not granted to the role'],
   InvalidAuthToken: [Status.Unauthenticated, 'etcdserver: invalid auth token'],
+  AuthOldRevision: [Status.InvalidArgument, 'etcdserver: revision of auth store is old'],
   InvalidAuthMgmt: [Status.InvalidArgument, 'etcdserver: invalid auth management'],
   RootUserNotExist: [Status.FailedPrecondition, 'etcdserver: root user does not exist'],
   WrongDowngradeVersionFormat: [Status.InvalidArgument, 'etcdserver: wrong downgrade target version format'],

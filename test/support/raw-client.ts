@@ -55,6 +55,8 @@ export class RawClient {
   readonly endpoint: string;
   readonly #client: grpc.Client;
   readonly #shapes = new Map<string, MethodShape>();
+  /** Goes with every call that has none of its own: `token`, for a server with authentication on. */
+  metadata: Readonly<Record<string, string>> = {};
 
   constructor(
     endpoint: string,
@@ -92,7 +94,7 @@ export class RawClient {
         identity,
         identity,
         Buffer.from(request),
-        metadataOf(options),
+        metadataOf(this.metadata, options),
         { deadline: Date.now() + (options.timeoutMs ?? UNARY_TIMEOUT_MS) },
         (error, response) => {
           if (error) reject(new RpcError(error.code, error.details));
@@ -125,7 +127,7 @@ export class RawClient {
       (message) => encode(shape.request, message as Plain),
       (bytes) => decode(shape.response, bytes) as Response,
       request,
-      metadataOf(options),
+      metadataOf(this.metadata, options),
       streamOptionsOf(options),
     );
     return new ApiStream(call);
@@ -141,7 +143,7 @@ export class RawClient {
       shape.path,
       (message) => encode(shape.request, message as Plain),
       (bytes) => decode(shape.response, bytes) as Response,
-      metadataOf(options),
+      metadataOf(this.metadata, options),
       streamOptionsOf(options),
     );
     return new ApiStream(call);
@@ -250,9 +252,9 @@ export class RawClient {
   }
 }
 
-function metadataOf(options: CallOptions): grpc.Metadata {
+function metadataOf(always: Readonly<Record<string, string>>, options: CallOptions): grpc.Metadata {
   const metadata = new grpc.Metadata();
-  for (const [name, value] of Object.entries(options.metadata ?? {})) metadata.set(name, value);
+  for (const [name, value] of Object.entries(options.metadata ?? always)) metadata.set(name, value);
   return metadata;
 }
 

@@ -31,6 +31,7 @@ export class TestCluster {
   readonly #flags: readonly string[];
   readonly #options: ClusterOptions;
   #names = 0;
+  #metadata: Readonly<Record<string, string>> = {};
 
   private constructor(flags: readonly string[], options: ClusterOptions) {
     this.#flags = flags;
@@ -80,6 +81,12 @@ export class TestCluster {
     this.members.splice(this.members.indexOf(member), 1);
     member.client.close();
     await member.server.stop();
+  }
+
+  /** All clients log in with this token from now on; undefined: with none. */
+  useToken(token: string | undefined): void {
+    this.#metadata = token === undefined ? {} : { token };
+    for (const { client } of this.members) client.metadata = this.#metadata;
   }
 
   get running(): ClusterMember[] {
@@ -134,8 +141,18 @@ export class TestCluster {
     ];
     const server = await (kind === 'etcd' ? startEtcd({ name, flags }) : startQuorate({ name, flags }));
     const client = new RawClient(server.endpoint);
-    const { header } = await client.status();
-    return { server, client, name, peerUrl, id: header.member_id };
+    client.metadata = this.#metadata;
+    return { server, client, name, peerUrl, id: await this.#idOf(client, peerUrl) };
+  }
+
+  /** A member that does not know the token yet says nothing of itself; the others do. */
+  async #idOf(client: RawClient, peerUrl: string): Promise<bigint> {
+    const [other] = this.members;
+    if (other === undefined || !('token' in this.#metadata)) return (await client.status()).header.member_id;
+    const { members } = await other.client.memberList();
+    const self = members.find(({ peerURLs }) => peerURLs.includes(peerUrl));
+    if (self === undefined) throw new Error(`no member at ${peerUrl}`);
+    return self.ID;
   }
 }
 

@@ -7,8 +7,6 @@ import { OPEN_END } from '../../support/values.ts';
 describeTargets('users and roles', (target) => {
   const auth = (): AuthClient => new AuthClient(target().client);
 
-  beforeEach(async (context) => target().unlessNotYet(context, () => auth().call('UserList')));
-
   it('are added, listed in order of their names, and deleted', async () => {
     for (const name of ['u-b', 'u-a']) await auth().addUser(name, 'secret');
     expect((await auth().call<{ users: string[] }>('UserList')).users).toEqual(['u-a', 'u-b']);
@@ -96,8 +94,7 @@ describeTargets('authentication', (target) => {
   let root: AuthClient;
   let user: AuthClient;
 
-  beforeEach(async (context) => {
-    await target().unlessNotYet(context, () => nobody().call('AuthStatus'));
+  beforeEach(async () => {
     if (user !== undefined) return;
     await nobody().addUser('root', 'toor');
     await nobody().give('root', 'root');
