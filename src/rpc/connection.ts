@@ -20,7 +20,7 @@ export interface ListenerTls {
 
 export function peerOf(socket: Socket): Peer {
   const isTls = socket instanceof TLSSocket;
-  const commonName = isTls && socket.authorized ? last(socket.getPeerCertificate().subject?.CN) : undefined;
+  const commonName = isTls && socket.authorized ? (last(socket.getPeerCertificate().subject?.CN) ?? '') : undefined;
   return { address: addressOf(socket), isTls, commonName };
 }
 

@@ -11,6 +11,7 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const DAY_MS = 24 * 3600 * 1000;
 
 export interface CertificateOptions {
+  /** Empty: none. */
   readonly commonName?: string;
   /** Names and addresses; 127.0.0.1 if not given. */
   readonly hosts?: readonly string[];
@@ -89,12 +90,13 @@ export class Authority {
   /** Files `<name>.pem` and `<name>-key.pem`; an earlier one of the name is replaced. */
   async issue(name: string, options: CertificateOptions = {}): Promise<Issued> {
     const { hosts = ['127.0.0.1'], usages = ['server', 'client'], days = 2, serial = newSerial() } = options;
+    const commonName = options.commonName ?? name;
     const keys = await newKeys();
     const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
     const names = hosts.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value }));
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serial,
-      subject: `CN=${options.commonName ?? name}`,
+      subject: commonName === '' ? 'O=quorate' : `CN=${commonName}`,
       issuer: this.#certificate.subject,
       ...validity(days),
       publicKey: keys.publicKey,

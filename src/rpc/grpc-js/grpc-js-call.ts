@@ -54,12 +54,13 @@ export class GrpcJsCall implements TransportCall, RpcMetadata {
   }
 
   get peer(): Peer {
-    const certificate = this.#call.getAuthContext().sslPeerCertificate;
-    const commonName = certificate?.subject.CN;
+    const { transportSecurityType, sslPeerCertificate: certificate } = this.#call.getAuthContext();
+    const name = certificate?.subject.CN;
+    const last = Array.isArray(name) ? name.at(-1) : name;
     return {
       address: this.#call.getPeer(),
-      isTls: this.#call.getAuthContext().transportSecurityType !== undefined,
-      commonName: Array.isArray(commonName) ? commonName.at(-1) : commonName,
+      isTls: transportSecurityType !== undefined,
+      commonName: certificate === undefined ? undefined : (last ?? ''),
     };
   }
 

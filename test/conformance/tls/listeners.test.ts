@@ -1,14 +1,8 @@
 /** Who is let in at the client port and at the peer port: the same on quorate and on a real etcd. */
-import * as grpc from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Authority, CertificateFolder, type Issued } from '../../support/certificates.ts';
-import { freePort } from '../../support/free-port.ts';
-import { startQuorate } from '../../support/quorate-process.ts';
 import { RawClient } from '../../support/raw-client.ts';
-import { etcdBinDir, NO_ETCD, startEtcd } from '../../support/real-etcd.ts';
-import { secureGet, type SecureAnswer } from '../../support/secure-http.ts';
-import type { ServerProcess } from '../../support/server-process.ts';
-import { targetKinds } from '../../support/target.ts';
+import { describeSecureServers } from '../../support/secure-server.ts';
 
 const folder = new CertificateFolder();
 const shown: Record<string, Issued> = {};
@@ -35,73 +29,6 @@ beforeAll(async () => {
 });
 afterAll(() => folder.remove());
 
-/** Declares the tests for each kind of server; `flags` are made when there are certificates. */
-function describeServers(name: string, flags: () => string[], body: (get: () => Rig) => void): void {
-  for (const kind of targetKinds()) {
-    const isMissing = kind === 'etcd' && etcdBinDir() === undefined;
-    if (isMissing) console.info(`skipped: ${name} on ${kind}: ${NO_ETCD}`);
-    describe.skipIf(isMissing)(`${name} [${kind}]`, () => {
-      let rig: Rig | undefined;
-      beforeAll(async () => {
-        const peerUrl = `https://127.0.0.1:${await freePort()}`;
-        const peerFlags = ['listen-peer-urls', 'initial-advertise-peer-urls'].map((flag) => `--${flag}=${peerUrl}`);
-        const all = [...peerFlags, `--initial-cluster=n1=${peerUrl}`, ...flags()];
-        const start = kind === 'etcd' ? startEtcd : startQuorate;
-        rig = new Rig(await start({ flags: all, isSecure: true }), peerUrl);
-      });
-      afterAll(async () => rig?.process.stop());
-      body(() => {
-        if (rig === undefined) throw new Error('the server is only there while tests run');
-        return rig;
-      });
-    });
-  }
-}
-
-class Rig {
-  readonly process: ServerProcess;
-  readonly peerUrl: string;
-
-  constructor(process: ServerProcess, peerUrl: string) {
-    this.process = process;
-    this.peerUrl = peerUrl;
-  }
-
-  /** A request in HTTP. */
-  get(url: string, own: Issued | undefined, options: object = {}): Promise<SecureAnswer> {
-    return secureGet(url, { ca: authority.cert, ...(own && { cert: own.cert, key: own.key }), ...options });
-  }
-
-  /** A request in gRPC. */
-  async range(own: Issued | undefined): Promise<boolean> {
-    const pair = own === undefined ? [] : [Buffer.from(own.key), Buffer.from(own.cert)];
-    const credentials = grpc.credentials.createSsl(Buffer.from(authority.cert), ...pair);
-    const client = new RawClient(this.process.endpoint, {}, credentials);
-    try {
-      await client.range({ key: 'x' }, { timeoutMs: 10_000 });
-      return true;
-    } catch {
-      return false;
-    } finally {
-      client.close();
-    }
-  }
-
-  async isServed(url: string, own: Issued | undefined): Promise<boolean> {
-    return this.get(url, own).then(
-      ({ status }) => status === 200,
-      () => false,
-    );
-  }
-
-  rejected(side: 'client' | 'peer'): string[] {
-    return this.process
-      .logTail(200)
-      .split('\n')
-      .filter((line) => line.includes(`"rejected connection on ${side} endpoint"`));
-  }
-}
-
 const PAIR = (): string[] => [
   `--cert-file=${server.certFile}`,
   `--key-file=${server.keyFile}`,
@@ -109,8 +36,9 @@ const PAIR = (): string[] => [
   `--peer-key-file=${server.keyFile}`,
 ];
 
-describeServers(
+describeSecureServers(
   'with authorities and revocation lists',
+  () => authority,
   () => [
     ...PAIR(),
     `--trusted-ca-file=${authority.caFile}`,
@@ -181,8 +109,9 @@ describeServers(
   },
 );
 
-describeServers(
+describeSecureServers(
   'with allowed names, and one cipher suite of TLS 1.2',
+  () => authority,
   () => [
     ...PAIR(),
     `--trusted-ca-file=${authority.caFile}`,
@@ -221,8 +150,9 @@ describeServers(
   },
 );
 
-describeServers(
+describeSecureServers(
   'with certificates made at the start',
+  () => authority,
   () => ['--auto-tls', '--peer-auto-tls'],
   (rig) => {
     test('everyone is let in who does not ask whom they talk to', async () => {
