@@ -115,6 +115,17 @@ test.skipIf(!hasEtcdctl)('HTTP apart from gRPC', async () => {
   expect(refused.code).not.toBe(0);
 });
 
+test('a unix socket with TLS', async () => {
+  const socketPath = join(folder.dir, 'client.sock');
+  await start([`--trusted-ca-file=${authority.caFile}`, `--listen-client-urls=unixs://${socketPath}`]);
+  const url = 'https://127.0.0.1/health';
+  expect(await secureGet(url, { socketPath, ...pair() })).toMatchObject({ status: 200 });
+  await expect(secureGet(url, { socketPath, ca: authority.cert })).rejects.toThrow();
+  await expect
+    .poll(() => running?.logTail(1))
+    .toMatch(/rejected connection on client endpoint.*"remote-addr":"@".*client didn't provide a certificate/);
+});
+
 test('a renewed certificate is shown without a restart', async () => {
   const { clientUrl } = await start([]);
   const serial = async (): Promise<string> => (await secureGet(`${clientUrl}/health`, { ca: authority.cert })).serial;
