@@ -416,6 +416,7 @@ export class Member {
       if (version !== undefined) clusterVersion.with(version).set(1);
       this.#shownVersion = version;
     }
+    if (cluster.downgrade.isEnabled) this.#logKeeper.forgetCommitted();
     // It may not understand what comes into the log from here on.
     const problem = tooOldFor(cluster.version, ETCD_COMPAT_VERSION);
     if (problem !== undefined) this.#parts.onFatal('the cluster has left this member behind', new Error(problem));

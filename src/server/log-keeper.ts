@@ -31,6 +31,8 @@ export class LogKeeper {
   readonly #logger: Logger;
   readonly #onLogError: (error: Error) => void;
   #markedIndex: number;
+  /** Everything up to here is forgotten at the next mark, whoever may lack it. */
+  #unwantedIndex = 0;
   #marking = false;
   #stopped = false;
 
@@ -48,10 +50,19 @@ export class LogKeeper {
     this.#stopped = true;
   }
 
+  /**
+   * Nobody is to get what is committed by now as entries: who lacks them gets a snapshot. An etcd 3.5 that joins after a
+   * downgrade ends itself when it comes upon the entry that had once made the cluster's version 3.6.
+   */
+  forgetCommitted(): void {
+    this.#unwantedIndex = this.#raft.committed;
+  }
+
   /** The database holds everything up to `index`, durably; `confState`: the members there. */
   flushed(index: number, confState: ConfState): void {
     const isHeavy = this.#raft.logBytes > this.#options.memoryBytesMax;
-    const isDue = index - this.#markedIndex >= this.#options.snapshotCount;
+    const isUnwanted = this.#unwantedIndex > this.#markedIndex && index >= this.#unwantedIndex;
+    const isDue = isUnwanted || index - this.#markedIndex >= this.#options.snapshotCount;
     if (this.#stopped || this.#marking || index <= this.#markedIndex || !(isDue || isHeavy)) return;
     const term = this.#raft.termAt(index);
     if (term === undefined) return;
@@ -63,7 +74,7 @@ export class LogKeeper {
         return;
       }
       this.#markedIndex = index;
-      const through = this.#compactable(index, isHeavy);
+      const through = Math.max(this.#compactable(index, isHeavy), isUnwanted ? this.#unwantedIndex : 0);
       this.#log.release(through);
       if (through >= this.#raft.firstIndex) this.#raft.compactLog(through);
       this.#logger.debug('marked a snapshot', { index, term });

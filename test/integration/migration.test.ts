@@ -72,6 +72,13 @@ describe.skipIf(!available)('from etcd to quorate', () => {
     expect(output.match(/(│|\|) +true (│|\|) +false (│|\|)/g) ?? []).toHaveLength(1);
   }
 
+  async function versionIs(member: GuideMember, version: string): Promise<void> {
+    await until(`the cluster's version is ${version}`, async () => {
+      const answer = await fetch(`http://${guide.endpoint(member)}/version`);
+      return ((await answer.json()) as { etcdcluster: string }).etcdcluster === version;
+    });
+  }
+
   async function expectUnharmed(running: ContinuousLoad, exchanges: number): Promise<LoadReport> {
     const report = await running.stop();
     load = undefined;
@@ -110,19 +117,27 @@ describe.skipIf(!available)('from etcd to quorate', () => {
     );
   });
 
-  test.runIf(isLong)('there, back before the last, and there again', { timeout: TIMEOUT_MS }, async () => {
-    const [e4, e5] = [etcd('e4', 4), etcd('e5', 5)];
-    const [q4, q5] = [quorate('q4', 14), quorate('q5', 15)];
-    const running = await begin({}, [e1, e2, e3, q1, q2, q3, e4, e5, q4, q5]);
-    await exchange(e1, q1, 3);
-    await exchange(e2, q2, 3);
-    await exchange(q1, e4, 3);
-    await exchange(q2, e5, 3);
-    await exchange(e3, q3, 3);
-    await exchange(e4, q4, 3);
-    await exchange(e5, q5, 3);
-    await expectUnharmed(running, 7);
-  });
+  test.runIf(isLong)(
+    'there, back before the last, there again, and back after the last',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const [e4, e5, e6] = [etcd('e4', 4), etcd('e5', 5), etcd('e6', 6)];
+      const [q4, q5] = [quorate('q4', 14), quorate('q5', 15)];
+      const running = await begin({}, [e1, e2, e3, q1, q2, q3, e4, e5, q4, q5, e6]);
+      await exchange(e1, q1, 3);
+      await exchange(e2, q2, 3);
+      await exchange(q1, e4, 3);
+      await exchange(q2, e5, 3);
+      await exchange(e3, q3, 3);
+      await exchange(e4, q4, 3);
+      await exchange(e5, q5, 3);
+      await versionIs(q5, '3.6.0');
+      await downgrade(guide.endpoint(q5));
+      await versionIs(q5, '3.5.0');
+      await exchange(q3, e6, 3);
+      await expectUnharmed(running, 8);
+    },
+  );
 
   test.runIf(isLong)('with members that need a snapshot, both ways', { timeout: TIMEOUT_MS }, async () => {
     const e4 = etcd('e4', 4);
@@ -152,6 +167,12 @@ describe.skipIf(!available)('from etcd to quorate', () => {
     await expectUnharmed(running, 1);
   });
 });
+
+/** As `etcdctl downgrade enable 3.5.0`, which the etcdctl of 3.5 does not have. */
+async function downgrade(endpoint: string): Promise<void> {
+  const client = new RawClient(endpoint);
+  await client.downgrade('ENABLE', '3.5.0').finally(() => client.close());
+}
 
 async function hashOf(endpoint: string): Promise<{ hash: number; revision: bigint }> {
   const client = new RawClient(endpoint);

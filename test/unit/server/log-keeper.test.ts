@@ -20,6 +20,7 @@ function world(options: { snapshotCount?: number; catchupEntries?: number; marke
     errors: [] as string[],
   };
   const raft = {
+    committed: 5000,
     get logBytes() {
       return state.logBytes;
     },
@@ -155,4 +156,23 @@ describe('LogKeeper', () => {
     keeper.flushed(5000, CONF_STATE);
     expect(state.marks).toEqual([]);
   });
+});
+
+test('what nobody is to get as entries is forgotten once it is in the database, whoever lacks it', () => {
+  const { state, keeper, marked } = world();
+  state.matches = [10, 5000];
+  keeper.forgetCommitted();
+  keeper.flushed(900, CONF_STATE);
+  keeper.flushed(4999, CONF_STATE);
+  marked();
+  marked();
+  expect(state.compacted.every((index) => index <= 10)).toBe(true);
+  keeper.flushed(5001, CONF_STATE);
+  marked();
+  expect(state.compacted.at(-1)).toBe(5000);
+  expect(state.released.at(-1)).toBe(5000);
+  // Only once.
+  const { length } = state.marks;
+  keeper.flushed(5100, CONF_STATE);
+  expect(state.marks).toHaveLength(length);
 });
