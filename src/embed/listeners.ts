@@ -12,25 +12,45 @@ const WAITING_MAX = 4096;
 /** Keeps connections until it is opened. */
 class Gate implements ConnectionSink {
   #sink: ConnectionSink | undefined;
-  #waiting: Socket[] = [];
+  readonly #waiting = new Set<Socket>();
 
   accept(socket: Socket): void {
     if (this.#sink !== undefined) this.#sink.accept(socket);
-    else if (this.#waiting.length < WAITING_MAX) this.#waiting.push(socket);
+    else if (this.#waiting.size < WAITING_MAX) this.#keep(socket);
     else socket.destroy();
   }
 
   open(sink: ConnectionSink): void {
     this.#sink = sink;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const socket of waiting) if (!socket.destroyed) sink.accept(socket);
+    for (const socket of this.#waiting) {
+      this.#release(socket);
+      if (!socket.destroyed) sink.accept(socket);
+    }
   }
 
   close(): void {
     for (const socket of this.#waiting) socket.destroy();
   }
+
+  /** Nobody else looks after it meanwhile: one whose client gives up must not end the process. */
+  #keep(socket: Socket): void {
+    this.#waiting.add(socket);
+    socket.on('error', ignore);
+    socket.on('close', this.#gone);
+  }
+
+  #release(socket: Socket): void {
+    this.#waiting.delete(socket);
+    socket.off('error', ignore);
+    socket.off('close', this.#gone);
+  }
+
+  readonly #gone = (): void => {
+    for (const socket of this.#waiting) if (socket.destroyed) this.#waiting.delete(socket);
+  };
 }
+
+function ignore(): void {}
 
 export interface Sinks {
   readonly grpc: ConnectionSink;
