@@ -1,8 +1,10 @@
 /**
  * Bundles src/main.ts and what it imports into dist/quorate.mjs, or into --outfile=<path>: one file loads faster than a
- * thousand. Beside it goes the file that its bcrypt threads begin with. Wherever they lie, node_modules must be found from there.
+ * thousand. What is seldom needed goes into files of its own beside it, which are read when it is, and so does what the bcrypt
+ * threads begin with; all their names begin as the bundle's. Wherever they lie, node_modules must be found from there.
  */
-import { join, resolve } from 'node:path';
+import { readdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import nodeOptions from './node-options.json' with { type: 'json' };
@@ -11,27 +13,43 @@ const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({ options: { outfile: { type: 'string' } } });
 
 const outfile = resolve(values.outfile ?? join(root, 'dist', 'quorate.mjs'));
-await bundle('main.ts', outfile);
-await bundle(join('platform', 'bcrypt-worker.ts'), outfile.replace(/\.mjs$/, '.bcrypt-worker.mjs'));
+const outdir = dirname(outfile);
+const name = basename(outfile, '.mjs');
 
-async function bundle(entry: string, to: string): Promise<void> {
-  await build({
-    entryPoints: [join(root, 'src', entry)],
-    outfile: to,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node22',
-    sourcemap: 'linked',
-    legalComments: 'none',
-    // Has a native part, found relative to its own folder.
-    external: ['lmdb'],
-    banner: {
-      js: [
-        `#!/usr/bin/env -S node ${nodeOptions.join(' ')}`,
-        "import { createRequire as quorateCreateRequire } from 'node:module'; const require = quorateCreateRequire(import.meta.url);",
-      ].join('\n'),
-    },
-    logLevel: 'warning',
-  });
+removeOld();
+await build({
+  entryPoints: [
+    { in: join(root, 'src', 'main.ts'), out: name },
+    { in: join(root, 'src', 'platform', 'bcrypt-worker.ts'), out: `${name}.bcrypt-worker` },
+  ],
+  outdir,
+  bundle: true,
+  splitting: true,
+  chunkNames: `${name}.[name]-[hash]`,
+  outExtension: { '.js': '.mjs' },
+  platform: 'node',
+  format: 'esm',
+  target: 'node22',
+  sourcemap: 'linked',
+  legalComments: 'none',
+  // Has a native part, found relative to its own folder.
+  external: ['lmdb'],
+  banner: {
+    js: [
+      `#!/usr/bin/env -S node ${nodeOptions.join(' ')}`,
+      "import { createRequire as quorateCreateRequire } from 'node:module'; const require = quorateCreateRequire(import.meta.url);",
+    ].join('\n'),
+  },
+  logLevel: 'warning',
+});
+
+/** The other files' names change with what is in them. */
+function removeOld(): void {
+  let files: string[] = [];
+  try {
+    files = readdirSync(outdir);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+  for (const file of files) if (file.startsWith(`${name}.`)) rmSync(join(outdir, file));
 }

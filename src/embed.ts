@@ -1,7 +1,7 @@
 /** Starts a whole server within this process: what the command does, and tests. */
 import { ETCD_COMPAT_VERSION } from './config/version.ts';
 import type { ServerConfig } from './config/server-config.ts';
-import { FrontEnd, type TransportName } from './embed/front-end.ts';
+import { FrontEnd, transportClass, type TransportName } from './embed/front-end.ts';
 import { Listeners } from './embed/listeners.ts';
 import { Member } from './embed/member.ts';
 import type { Platform } from './embed/member-state.ts';
@@ -58,7 +58,7 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
   const { onRemoved, onSnapshotStored } = parts;
   const callbacks = { onFatal, onRemoved, onSnapshotStored };
   const member = await Member.open({ config, platform, network, clock, logger, metrics, ...callbacks });
-  const transport = parts.transport ?? 'h2';
+  const transport = await transportClass(parts.transport ?? 'h2');
   const frontEnd = new FrontEnd({ config, member, clock, logger, registry, metrics, transport, onFatal });
   collectServerMetrics(metrics, member.core, member.hub, {
     etcdVersion: ETCD_COMPAT_VERSION,

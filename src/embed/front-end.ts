@@ -13,7 +13,6 @@ import type { RootLogger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
 import type { Clock } from '../ports/clock.ts';
 import { Dispatcher } from '../rpc/dispatcher.ts';
-import { GrpcJsTransport } from '../rpc/grpc-js/grpc-js-transport.ts';
 import { H2Transport } from '../rpc/h2/h2-transport.ts';
 import { ServiceRegistry } from '../rpc/service-registry.ts';
 import { registerAuth } from '../rpc/services/auth-service.ts';
@@ -23,7 +22,7 @@ import { registerKv } from '../rpc/services/kv-service.ts';
 import { registerLease } from '../rpc/services/lease-service.ts';
 import { registerMaintenance } from '../rpc/services/maintenance-service.ts';
 import { registerWatch } from '../rpc/services/watch-service.ts';
-import type { RpcTransport } from '../rpc/transport-options.ts';
+import type { RpcTransport, TransportOptions } from '../rpc/transport-options.ts';
 import { KvApi } from '../server/kv-api.ts';
 import { MaintenanceApi } from '../server/maintenance-api.ts';
 import { ServerHealth } from './health.ts';
@@ -31,6 +30,13 @@ import type { Sinks } from './listeners.ts';
 import type { Member } from './member.ts';
 
 export type TransportName = 'h2' | 'grpc-js';
+export type TransportClass = new (options: TransportOptions) => RpcTransport;
+
+/** grpc-js is large and seldom used: read from disk only where it is. */
+export async function transportClass(name: TransportName): Promise<TransportClass> {
+  if (name === 'h2') return H2Transport;
+  return (await import('../rpc/grpc-js/grpc-js-transport.ts')).GrpcJsTransport;
+}
 
 export interface FrontEndParts {
   readonly config: ServerConfig;
@@ -39,7 +45,7 @@ export interface FrontEndParts {
   readonly logger: RootLogger;
   readonly registry: MetricRegistry;
   readonly metrics: EtcdMetrics;
-  readonly transport: TransportName;
+  readonly transport: TransportClass;
   readonly onFatal: (what: string, error: Error) => void;
 }
 
@@ -106,8 +112,8 @@ function makeDispatcher(parts: FrontEndParts, services: ServiceRegistry, source:
   });
 }
 
-function makeTransport({ config, clock, logger, transport }: FrontEndParts, opener: Dispatcher): RpcTransport {
-  const Transport = transport === 'grpc-js' ? GrpcJsTransport : H2Transport;
+function makeTransport(parts: FrontEndParts, opener: Dispatcher): RpcTransport {
+  const { config, clock, logger, transport: Transport } = parts;
   return new Transport({
     opener,
     clock,

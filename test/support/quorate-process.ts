@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -41,7 +41,7 @@ export async function withBundle<T>(body: () => Promise<T>): Promise<T> {
     return await body();
   } finally {
     delete process.env['QUORATE_COMMAND'];
-    const files = [bundle, bundle.replace(/\.mjs$/, '.bcrypt-worker.mjs')].flatMap((file) => [file, `${file}.map`]);
-    await Promise.all(files.map((file) => rm(file, { force: true })));
+    const files = (await readdir(dirname(bundle))).filter((file) => file.startsWith(`quorate-${process.pid}.`));
+    await Promise.all(files.map((file) => rm(join(dirname(bundle), file), { force: true })));
   }
 }

@@ -37,9 +37,7 @@ async function makeSelfSigned(
   notBefore: Date,
   notAfter: Date,
 ): Promise<{ certificate: string; key: string }> {
-  // Loaded only by who needs it; the first is what the second is built on.
-  await import('reflect-metadata');
-  const x509 = await import('@peculiar/x509');
+  const { x509 } = await import('./x509.ts');
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
   const usages = x509.KeyUsageFlags;
