@@ -16,7 +16,8 @@ import {
   type User,
 } from '../gen/authpb.ts';
 import { ROOT, type AuthInfo } from './auth-info.ts';
-import { KeyRanges, intervalOf, isOpenEnd } from './key-ranges.ts';
+import { intervalOf, isOpenEnd } from './key-interval.ts';
+import { KeyRanges } from './key-ranges.ts';
 
 export type AuthTable = 'auth' | 'authUsers' | 'authRoles';
 
@@ -243,17 +244,21 @@ export class AuthStore {
     this.#changed();
   }
 
-  /** Of a range that the role has already, the type is replaced. Throws PermissionNotGiven, InvalidAuthMgmt or RoleNotFound. */
+  /**
+   * Of a range that the role has already the type is replaced: only where it is the first that begins with this key, as in etcd.
+   * Else it is added, and the role then has both. Throws PermissionNotGiven, InvalidAuthMgmt or RoleNotFound.
+   */
   grantPermission(role: string, given: Permission | undefined): void {
     if (given === undefined) throw etcdError('PermissionNotGiven');
     if (!isRange(given)) throw etcdError('InvalidAuthMgmt');
     const { name, keyPermission } = this.#role(role);
     const permission = { ...given, key: copyBytes(given.key), rangeEnd: copyBytes(given.rangeEnd) };
-    const same = keyPermission.findIndex((known) => hasRange(known, given.key, given.rangeEnd));
-    const changed =
-      same === -1
-        ? [...keyPermission, permission].sort((a, b) => compareBytes(a.key, b.key))
-        : keyPermission.with(same, permission);
+    const at = keyPermission.findIndex((known) => compareBytes(known.key, given.key) >= 0);
+    const known = keyPermission[at];
+    const isSame = known !== undefined && hasRange(known, given.key, given.rangeEnd);
+    const changed = isSame
+      ? keyPermission.with(at, permission)
+      : [...keyPermission, permission].sort((a, b) => compareBytes(a.key, b.key));
     this.#putRole(role, { name, keyPermission: changed });
     this.#changed();
   }

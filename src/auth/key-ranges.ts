@@ -1,30 +1,19 @@
 /** A set of keys as disjoint intervals: what the roles of a user permit, taken together. */
-import { compareBytes, successor } from '../base/bytes.ts';
-
-/** Half open; `end` undefined: there is none. */
-export interface KeyInterval {
-  readonly begin: Uint8Array;
-  readonly end: Uint8Array | undefined;
-}
-
-/** The interval that a key and a range end stand for (etcd-behaviour §2.2). */
-export function intervalOf(key: Uint8Array, rangeEnd: Uint8Array): KeyInterval {
-  if (rangeEnd.length === 0) return { begin: key, end: successor(key) };
-  return { begin: key, end: isOpenEnd(rangeEnd) ? undefined : rangeEnd };
-}
-
-/** One zero byte: all keys from the first on. */
-export function isOpenEnd(rangeEnd: Uint8Array): boolean {
-  return rangeEnd.length === 1 && rangeEnd[0] === 0;
-}
+import { compareBytes } from '../base/bytes.ts';
+import { compareEnd, isOpenEnd, type KeyInterval } from './key-interval.ts';
+import { RangeTree } from './range-tree.ts';
 
 export class KeyRanges {
   /** In key order; a gap between any two. */
   readonly #intervals: readonly KeyInterval[];
+  /** As they were given; and for the rare questions that need it, in a tree. */
+  readonly #given: readonly KeyInterval[];
+  #tree: RangeTree | undefined;
 
   /** Overlapping and touching intervals become one; empty ones count for nothing. */
   constructor(intervals: Iterable<KeyInterval>) {
-    const sorted = [...intervals]
+    this.#given = [...intervals];
+    const sorted = this.#given
       .filter(({ begin, end }) => compareEnd(begin, end) < 0)
       .sort((a, b) => compareBytes(a.begin, b.begin));
     const merged: KeyInterval[] = [];
@@ -40,11 +29,14 @@ export class KeyRanges {
     return this.#intervals;
   }
 
-  /** Whether every key of the range is in the set. Of a range that ends before it begins, its first key counts, as in etcd. */
+  /** Whether every key of the range is in the set. Of ranges that end before they begin see RangeTree. */
   covers(key: Uint8Array, rangeEnd: Uint8Array): boolean {
+    if (rangeEnd.length > 0 && !isOpenEnd(rangeEnd) && compareBytes(rangeEnd, key) <= 0) {
+      this.#tree ??= new RangeTree(this.#given);
+      return this.#tree.covers({ begin: key, end: rangeEnd });
+    }
     const interval = this.#intervalAt(key);
     if (interval === undefined) return false;
-    // The key alone is inside; and so is a range that ends before it.
     if (rangeEnd.length === 0) return true;
     if (isOpenEnd(rangeEnd)) return interval.end === undefined;
     return compareEnd(rangeEnd, interval.end) <= 0;
@@ -63,11 +55,6 @@ export class KeyRanges {
     const interval = this.#intervals[low - 1];
     return interval !== undefined && compareEnd(key, interval.end) < 0 ? interval : undefined;
   }
-}
-
-/** As compareBytes, against an end that may be none. */
-function compareEnd(key: Uint8Array, end: Uint8Array | undefined): number {
-  return end === undefined ? -1 : compareBytes(key, end);
 }
 
 function laterEnd(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {

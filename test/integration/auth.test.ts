@@ -1,7 +1,7 @@
 /** Authentication on clusters of real processes, also with etcd among the members, over restarts and in snapshots. */
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -105,6 +105,15 @@ describe('one member', () => {
     const { authRevision } = await before.call<{ authRevision: bigint }>('AuthStatus');
     expect(server.logTail(1000)).not.toMatch(/toor|secret|guess/);
     await server.kill();
+    // Neither the log nor the database holds a password.
+    const onDisk = readdirSync(server.dataDir, { recursive: true, withFileTypes: true }).filter((file) =>
+      file.isFile(),
+    );
+    const contents = onDisk.map((file) => readFileSync(join(file.parentPath, file.name)));
+    expect(contents.some((content) => content.includes('own/leased'))).toBe(true);
+    for (const password of ['toor', 'secret', 'guess']) {
+      expect(contents.some((content) => content.includes(password))).toBe(false);
+    }
     await server.restart();
     await expectError(client.put({ key: 'own/a' }), 'UserEmpty');
     const root = await loginAt({ client }, 'root', 'toor');

@@ -65,6 +65,25 @@ describeSecureServers(
       await expect(as(rig(), '', put('a/1'))).rejects.toMatchObject(PERMISSION_DENIED);
     });
 
+    test('counts on every connection, for watches too, and after what was changed', async () => {
+      await as(rig(), 'root', (client) => new AuthClient(client).call('RoleAdd', { name: 'later' }));
+      for (let i = 0; i < 2; i++) await as(rig(), 'alice', put('a/1'));
+      await as(rig(), 'alice', async (client) => {
+        const stream = client.watch();
+        stream.send({ create_request: { key: 'a/1' } });
+        expect(await stream.next()).toMatchObject({ created: true, canceled: false });
+        stream.cancel();
+      });
+    });
+
+    test('what comes through the gateway has the certificate of the gateway, which counts for nothing', async () => {
+      const metadata = { 'grpcgateway-accept': '*/*' };
+      await as(rig(), 'alice', async (client) => {
+        await expect(client.put({ key: 'a/1' }, { metadata })).rejects.toMatchObject(USER_EMPTY);
+        await expect(client.range({ key: 'a/1' }, { metadata })).rejects.toMatchObject(USER_EMPTY);
+      });
+    });
+
     test('a token wins over the certificate', async () => {
       await as(rig(), 'root', async (client) => {
         const { options } = await new AuthClient(client).login('alice', 'secret');

@@ -110,18 +110,21 @@ describe('the auth store', () => {
     expect(store.credentialsOf('bare')?.passwordHash).toEqual(END);
   });
 
-  test('a permission that is given again replaces its like, wherever that stands', () => {
+  test('a permission that is given again replaces its like, if that is the first of its key', () => {
     store.addRole('r');
     const grant = (permType: number, key: string, end: string): void =>
       store.grantPermission('r', { permType, key: bytes(key), rangeEnd: bytes(end) });
     grant(PermissionType.READ, 'b', 'd');
     grant(PermissionType.READ, 'b', 'c');
     grant(PermissionType.READ, 'a', '');
+    grant(PermissionType.WRITE, 'b', 'd');
+    // As etcd: it looks at the first only, and adds what it does not find there.
     grant(PermissionType.WRITE, 'b', 'c');
     const shown = store.permissionsOf('r').map(({ permType, key, rangeEnd }) => [permType, key, rangeEnd].join('/'));
-    expect(shown).toEqual([`0/97/`, `0/98/100`, `1/98/99`]);
-    const stored = decodeRole(tables.tables.authRoles.get('r'));
-    expect(stored.keyPermission).toHaveLength(3);
+    expect(shown).toEqual(['0/97/', '1/98/100', '0/98/99', '1/98/99']);
+    expect(decodeRole(tables.tables.authRoles.get('r')).keyPermission).toHaveLength(4);
+    store.revokePermission('r', bytes('b'), bytes('c'));
+    expect(store.permissionsOf('r')).toHaveLength(2);
   });
 
   test('does not keep the bytes of a request', () => {

@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { KeyRanges, intervalOf } from '../../../src/auth/key-ranges.ts';
+import { intervalOf } from '../../../src/auth/key-interval.ts';
+import { RangeTree } from '../../../src/auth/range-tree.ts';
+import { KeyRanges } from '../../../src/auth/key-ranges.ts';
 import { compareBytes } from '../../../src/base/bytes.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
@@ -34,9 +36,12 @@ describe('a set of ranges', () => {
     [[['a', 'd'], ['b', 'c']], ['a', 'd'], true], // prettier-ignore
     [[['a', ''], ['a\0', 'c']], ['a', 'c'], true], // prettier-ignore
     [[['a', ''], ['a\0\0', 'c']], ['a', 'c'], false], // prettier-ignore
-    // A range that ends before it begins counts as its first key.
+    // Ranges that end before they begin: what etcd answers.
     [[['b', 'd']], ['c', 'a'], true],
     [[['b', 'd']], ['e', 'c'], false],
+    [[['a', 'c'], ['d', ''], ['a', 'c'], ['f', OPEN_END]], ['f', 'b'], false], // prettier-ignore
+    [[['a', 'c'], ['b', 'c'], ['c', 'd'], ['e', OPEN_END]], ['e', 'c'], false], // prettier-ignore
+    [[], ['d', 'd'], false],
   ])('%j covers %j: %s', (ranges, asked, expected) => expect(covers(ranges, asked)).toBe(expected));
 
   test('keeps disjoint intervals only, in order', () => {
@@ -98,6 +103,19 @@ describe('against a set of single keys', () => {
         expect(covers(ranges, [from, to])).toBe(model && (to !== OPEN_END || ranges.some(([, b]) => b === OPEN_END)));
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  test('the tree answers the same of ranges that hold keys', () => {
+    const proper = range.filter(
+      ([from, to]) => to === '' || to === OPEN_END || compareBytes(bytes(from), bytes(to)) < 0,
+    );
+    fc.assert(
+      fc.property(fc.array(proper, { maxLength: 12 }), proper, (ranges, [from, to]) => {
+        const intervals = ranges.map(([begin, rangeEnd]) => intervalOf(bytes(begin), bytes(rangeEnd)));
+        expect(new RangeTree(intervals).covers(intervalOf(bytes(from), bytes(to)))).toBe(covers(ranges, [from, to]));
+      }),
+      { numRuns: 5000 },
     );
   });
 });
