@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { AuthParts } from '../apply/auth-command.ts';
+import { must } from '../base/assert.ts';
 import type { AuthStore } from '../auth/auth-store.ts';
 import { SimpleTokens } from '../auth/simple-tokens.ts';
 import type { AuthConfig, JwtConfig } from '../config/auth-config.ts';
 import { BcryptHasher, bcryptNow } from '../platform/bcrypt-hasher.ts';
-import { JWT_METHODS, JwtTokens, type JwtMethod } from '../platform/jwt-tokens.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { PasswordHasher } from '../server/password-hasher.ts';
 import type { TokenProvider } from '../server/token-provider.ts';
@@ -24,11 +24,11 @@ export interface AuthPlatform {
   readonly jwt: TokenProvider | undefined;
 }
 
-/** Throws an Error of one clear line when a key cannot be used. */
-export function nodeAuthPlatform(config: AuthConfig, clock: Clock): AuthPlatform {
+/** Rejects with an Error of one clear line when a key cannot be used. */
+export async function nodeAuthPlatform(config: AuthConfig, clock: Clock): Promise<AuthPlatform> {
   const { token, bcryptCost } = config;
   return {
-    jwt: token.kind === 'jwt' ? openJwt(token, clock) : undefined,
+    jwt: token.kind === 'jwt' ? await openJwt(token, clock) : undefined,
     hasher: new BcryptHasher({ cost: bcryptCost }),
     hashNow: (password) => bcryptNow(password, bcryptCost),
     newTokenPrefix: randomLetters,
@@ -46,9 +46,14 @@ export function authParts(store: AuthStore, config: AuthConfig, platform: AuthPl
   };
 }
 
-function openJwt(config: JwtConfig, clock: Clock): JwtTokens {
+/** Loads what it takes only where it is used. */
+async function openJwt(config: JwtConfig, clock: Clock): Promise<TokenProvider> {
+  const { JWT_METHODS, JwtTokens } = await import('../platform/jwt-tokens.ts');
   try {
-    const method = JWT_METHODS.find((name) => name === config.method) as JwtMethod;
+    const method = must(
+      JWT_METHODS.find((name) => name === config.method),
+      'method of signing that the configuration allows',
+    );
     return new JwtTokens({
       method,
       publicKey: read(config.publicKeyFile),

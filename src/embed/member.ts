@@ -119,7 +119,7 @@ export class Member {
 
   static async open(parts: MemberParts): Promise<Member> {
     const { disk } = parts.metrics;
-    const auth = parts.auth ?? nodeAuthPlatform(parts.config.auth, parts.clock);
+    const auth = parts.auth ?? (await nodeAuthPlatform(parts.config.auth, parts.clock));
     const state = await openMemberState({
       ...parts,
       network: parts.network ?? NO_PEERS,

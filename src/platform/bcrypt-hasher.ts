@@ -179,7 +179,8 @@ export function bcryptNow(password: string, cost: number): Uint8Array {
 function workerUrl(): URL {
   const here = import.meta.url;
   if (here.endsWith('.ts')) return new URL('./bcrypt-worker.ts', here);
-  return new URL(here.replace(/\.mjs$/, '.bcrypt-worker.mjs'));
+  // Or beside the part of the bundle that this is in: parts are called <bundle>.<name>-<hash>.mjs.
+  return new URL(here.replace(/(?:\.[\w-]+-[A-Z0-9]{8})?\.mjs$/, '.bcrypt-worker.mjs'));
 }
 
 function passwordTooLong(): EtcdError {
