@@ -17,13 +17,17 @@ import { H2Transport } from '../rpc/h2/h2-transport.ts';
 import { ServiceRegistry } from '../rpc/service-registry.ts';
 import { registerAuth } from '../rpc/services/auth-service.ts';
 import { registerCluster } from '../rpc/services/cluster-service.ts';
+import { registerElection, registerLock } from '../rpc/services/concurrency-services.ts';
 import { HealthStatus } from '../rpc/services/health-service.ts';
 import { registerKv } from '../rpc/services/kv-service.ts';
 import { registerLease } from '../rpc/services/lease-service.ts';
 import { registerMaintenance } from '../rpc/services/maintenance-service.ts';
 import { registerWatch } from '../rpc/services/watch-service.ts';
 import type { RpcTransport, TransportOptions } from '../rpc/transport-options.ts';
+import { ElectionApi } from '../server/election-api.ts';
+import { KeyQueue } from '../server/key-queue.ts';
 import { KvApi } from '../server/kv-api.ts';
+import { LockApi } from '../server/lock-api.ts';
 import { MaintenanceApi } from '../server/maintenance-api.ts';
 import { ServerHealth } from './health.ts';
 import type { Sinks } from './listeners.ts';
@@ -52,6 +56,8 @@ export interface FrontEndParts {
 export class FrontEnd {
   readonly #health = new HealthStatus();
   readonly #dispatcher: Dispatcher;
+  /** Of those that wait for a lock or to be elected. */
+  readonly #queue: KeyQueue;
   readonly #transport: RpcTransport;
   readonly #http: HttpServer;
   readonly #metricsHttp: HttpServer;
@@ -60,7 +66,10 @@ export class FrontEnd {
     const { member, logger, metrics, registry, clock, config } = parts;
     const kv = new KvApi(member.core, member.compactor);
     const source = new ServerHealth(member.core, kv);
-    this.#dispatcher = makeDispatcher(parts, registerServices(parts, kv, this.#health), source);
+    this.#queue = new KeyQueue({ core: member.core, kv, leases: member.leaseApi, hub: member.hub });
+    const services = registerServices(parts, kv, this.#queue);
+    this.#health.register(services);
+    this.#dispatcher = makeDispatcher(parts, services, source);
     this.#transport = makeTransport(parts, this.#dispatcher);
     const endpoints = {
       health: {
@@ -90,6 +99,7 @@ export class FrontEnd {
   async stop(graceMs: number): Promise<void> {
     this.#health.setServing(false);
     this.#dispatcher.stop();
+    this.#queue.stop();
     await Promise.all([this.#transport.stop(graceMs), this.#http.stop(graceMs), this.#metricsHttp.stop(graceMs)]);
   }
 }
@@ -125,7 +135,7 @@ function makeTransport(parts: FrontEndParts, opener: Dispatcher): RpcTransport {
   });
 }
 
-function registerServices(parts: FrontEndParts, kv: KvApi, health: HealthStatus): ServiceRegistry {
+function registerServices(parts: FrontEndParts, kv: KvApi, queue: KeyQueue): ServiceRegistry {
   const { member } = parts;
   const { core } = member;
   const services = new ServiceRegistry();
@@ -136,6 +146,7 @@ function registerServices(parts: FrontEndParts, kv: KvApi, health: HealthStatus)
   registerCluster(services, member.clusterApi);
   const maintenance = new MaintenanceApi(core, member.flusher);
   registerMaintenance(services, core, maintenance, member.snapshots);
-  health.register(services);
+  registerLock(services, new LockApi(core, kv, queue));
+  registerElection(services, new ElectionApi(queue, member.hub));
   return services;
 }

@@ -90,6 +90,22 @@ describe('three members', () => {
     }
   });
 
+  test('a lock is waited for through one member, and given up through another', async () => {
+    const [first, second, third] = cluster.members;
+    const lock = (member: ClusterMember | undefined, timeoutMs = 20_000): Promise<{ key: Uint8Array }> => {
+      if (member === undefined) throw new Error('a member is missing');
+      return member.client.unary('v3lockpb.Lock', 'Lock', { name: 'lock' }, { timeoutMs });
+    };
+    const held = await lock(first);
+    const waiting = lock(second);
+    await expect(lock(third, 300)).rejects.toThrow(RpcError);
+    await third?.client.unary('v3lockpb.Lock', 'Unlock', { key: held.key });
+    expect(text((await waiting).key)).toMatch(/^lock\/[0-9a-f]+$/);
+    await expect
+      .poll(async () => (await first?.client.range({ key: 'lock/', range_end: 'lock0' }))?.count, { timeout: 10_000 })
+      .toBe(1n);
+  });
+
   test('only a voter can be given the leadership, and only by the leader', async () => {
     const leader = await cluster.leader();
     const [follower] = await cluster.followers();

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, type TestContext } from 'vitest';
 import { quorateExists, startQuorate } from './quorate-process.ts';
-import { RawClient, RpcError } from './raw-client.ts';
+import { RawClient } from './raw-client.ts';
 import { etcdBinDir, NO_ETCD, startEtcd } from './real-etcd.ts';
 import type { ServerKind, ServerOptions, ServerProcess } from './server-process.ts';
 
@@ -66,28 +66,12 @@ export class Target {
     context.skip(reason);
   }
 
-  /**
-   * Ends the test as skipped, with the server's words in the output, where quorate itself says that it does not have a service
-   * yet. A real etcd is never excused.
-   */
-  async unlessNotYet(context: TestContext, call: () => Promise<unknown>): Promise<void> {
-    if (this.kind === 'etcd') return;
-    const error = await call().then(
-      () => undefined,
-      (reason: unknown) => reason,
-    );
-    if (!(error instanceof RpcError) || error.code !== UNIMPLEMENTED) return;
-    console.info(`skipped: ${context.task.name}: ${error.message}`);
-    context.skip(error.message);
-  }
-
   /** A key prefix that no other test of this server uses; ends in `/`. */
   prefix(): string {
     return `t${++this.#prefixes}/`;
   }
 }
 
-const UNIMPLEMENTED = 12;
 /** What quorate says of a flag of etcd's that it knows and does not have yet. */
 const UNSUPPORTED_FLAG = /flag --\S+ is not supported yet/;
 

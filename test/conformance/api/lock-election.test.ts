@@ -1,5 +1,6 @@
-import { beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { HeaderOnly, LeaderKey, LeaderResponse, LockResponse } from '../../support/api-messages.ts';
+import { AuthClient } from '../../support/auth-client.ts';
 import { expectStatus, Status } from '../../support/expect-error.ts';
 import type { ApiStream } from '../../support/raw-client.ts';
 import { describeTargets } from '../../support/target.ts';
@@ -9,8 +10,6 @@ describeTargets('lock service', (target) => {
   const lock = (name: string, lease: bigint | number = 0): Promise<LockResponse> =>
     target().client.unary('v3lockpb.Lock', 'Lock', { name, lease });
   const unlock = (key: Uint8Array): Promise<HeaderOnly> => target().client.unary('v3lockpb.Lock', 'Unlock', { key });
-
-  beforeEach(async (context) => target().unlessNotYet(context, () => unlock(new Uint8Array(Buffer.from('none')))));
 
   it('gives a key below the name, with the lease in hex', async () => {
     const { client } = target();
@@ -62,8 +61,46 @@ describeTargets('lock service', (target) => {
     expect(text((await second).key).startsWith(`${name}/`)).toBe(true);
   });
 
-  it('refuses an unknown lease', async () => {
+  it('refuses an unknown lease and an empty key', async () => {
     await expectStatus(lock(target().prefix(), 0x7e57), Status.Unknown, 'etcdserver: requested lease not found');
+    await expectStatus(unlock(new Uint8Array()), Status.Unknown, 'etcdserver: key is not provided');
+  });
+
+  it('takes one out of the line that stops waiting, and leaves the others', async () => {
+    const { client } = target();
+    const name = target().prefix();
+    const first = await lock(name);
+    const impatient = client.unary('v3lockpb.Lock', 'Lock', { name }, { timeoutMs: 300 });
+    await expect.poll(async () => (await client.range(under(name))).count).toBe(2n);
+    const second = lock(name);
+    const ended = expect.objectContaining({ code: expect.toBeOneOf([Status.DeadlineExceeded, Status.Canceled]) });
+    await expect(impatient).rejects.toEqual(ended);
+    await expect.poll(async () => (await client.range(under(name))).kvs.length, { timeout: 5000 }).toBe(2);
+    await unlock(first.key);
+    expect(keysOf(await client.range(under(name)))).toEqual([text((await second).key)]);
+  });
+
+  it('takes one out of the line that cancels', async () => {
+    const { client } = target();
+    const name = target().prefix();
+    await lock(name);
+    // A call that can be cancelled; on the wire it is the same.
+    const waiting: ApiStream<never, LockResponse> = client.serverStream('v3lockpb.Lock', 'Lock', { name });
+    await expect.poll(async () => (await client.range(under(name))).count).toBe(2n);
+    waiting.cancel();
+    await expect.poll(async () => (await client.range(under(name))).count, { timeout: 5000 }).toBe(1n);
+  });
+
+  it('tells one whose lease ended while it waited, when it would have been its turn', async () => {
+    const { client } = target();
+    const name = target().prefix();
+    const first = await lock(name);
+    const { ID } = await client.leaseGrant({ TTL: 60 });
+    const second = lock(name, ID);
+    await expect.poll(async () => (await client.range(under(name))).count).toBe(2n);
+    await client.leaseRevoke(ID);
+    await unlock(first.key);
+    await expectStatus(second, Status.Unknown, 'mutex: session is expired');
   });
 });
 
@@ -73,8 +110,6 @@ describeTargets('election service', (target) => {
   const campaign = (name: string, lease: bigint, value: string): Promise<HeaderOnly & { leader: LeaderKey }> =>
     election('Campaign', { name, lease, value });
   const leader = (name: string): Promise<LeaderResponse> => election('Leader', { name });
-
-  beforeEach(async (context) => target().unlessNotYet(context, () => leader('nobody')));
 
   it('elects the first, shows it, and lets it proclaim and resign', async () => {
     const { client } = target();
@@ -118,9 +153,81 @@ describeTargets('election service', (target) => {
     observer.cancel();
   });
 
+  it('takes a candidate out of the line that stops waiting', async () => {
+    const { client } = target();
+    const name = target().prefix();
+    const leases = [await client.leaseGrant({ TTL: 60 }), await client.leaseGrant({ TTL: 60 })];
+    const first = await campaign(name, leases[0]?.ID ?? 0n, 'one');
+    const request = { name, lease: leases[1]?.ID ?? 0n, value: 'two' };
+    // Whether the client's own clock or the server tells first.
+    const ended = expect.objectContaining({ code: expect.toBeOneOf([Status.DeadlineExceeded, Status.Canceled]) });
+    const impatient = client.unary('v3electionpb.Election', 'Campaign', request, { timeoutMs: 300 });
+    await expect(impatient).rejects.toEqual(ended);
+    await expect
+      .poll(async () => keysOf(await client.range(under(name))), { timeout: 5000 })
+      .toEqual([text(first.leader.key)]);
+  });
+
+  it('tells observers what the leader proclaims, and who comes when there was nobody', async () => {
+    const { client } = target();
+    const name = target().prefix();
+    const before = (await client.leaseLeases()).leases.length;
+    const observer: ApiStream<never, LeaderResponse> = client.serverStream('v3electionpb.Election', 'Observe', {
+      name,
+    });
+    await observer.expectSilence(200);
+    expect((await client.leaseLeases()).leases.length).toBe(before);
+    const { ID } = await client.leaseGrant({ TTL: 60 });
+    const { leader: mine } = await campaign(name, ID, 'one');
+    const seen = await observer.next();
+    expect(text(seen.kv?.value ?? new Uint8Array())).toBe('one');
+    expect(seen.header.revision).toBe(mine.rev);
+    await election('Proclaim', { leader: mine, value: 'two' });
+    await election('Proclaim', { leader: mine, value: 'three' });
+    expect(text((await observer.next()).kv?.value ?? new Uint8Array())).toBe('two');
+    expect(text((await observer.next()).kv?.value ?? new Uint8Array())).toBe('three');
+    observer.cancel();
+  });
+
   it('needs a leader where one belongs', async () => {
     const missing = '"leader" field must be provided';
     await expectStatus(election('Proclaim', { value: 'x' }), Status.Unknown, missing);
     await expectStatus(election('Resign', {}), Status.Unknown, missing);
   });
 });
+
+const CHEAP_PASSWORDS = { flags: ['--bcrypt-cost=4'] };
+
+describeTargets(
+  'lock and election with users',
+  (target) => {
+    const as = (user: AuthClient, service: string, method: string, request: object): Promise<{ key: Uint8Array }> =>
+      target().client.unary(service, method, request, user.options);
+
+    it('do what their caller may do', async () => {
+      const nobody = new AuthClient(target().client);
+      await nobody.addUser('root', 'toor');
+      await nobody.give('root', 'root');
+      await nobody.addUser('user', 'secret');
+      await nobody.give('user', 'role', { permType: 'READWRITE', key: 'own/', range_end: 'own0' });
+      await nobody.call('AuthEnable');
+      const user = await nobody.login('user', 'secret');
+      const lock = (who: AuthClient, name: string): Promise<{ key: Uint8Array }> =>
+        as(who, 'v3lockpb.Lock', 'Lock', { name });
+      const { key } = await lock(user, 'own/lock');
+      await as(user, 'v3lockpb.Lock', 'Unlock', { key });
+      const denied = 'etcdserver: permission denied';
+      await expectStatus(lock(user, 'other'), Status.Unknown, denied);
+      await expectStatus(as(user, 'v3lockpb.Lock', 'Unlock', { key: 'other' }), Status.Unknown, denied);
+      await expectStatus(lock(nobody, 'own/lock'), Status.Unknown, 'etcdserver: user name is empty');
+      const forged = new AuthClient(target().client, 'forged');
+      await expectStatus(lock(forged, 'own/lock'), Status.Unknown, 'etcdserver: invalid auth token');
+      const leader = (name: string): Promise<unknown> => as(user, 'v3electionpb.Election', 'Leader', { name });
+      await expectStatus(leader('own/election'), Status.Unknown, 'election: no leader');
+      await expectStatus(leader('other'), Status.Unknown, denied);
+      await as(user, 'v3electionpb.Election', 'Campaign', { name: 'own/election', value: 'me' });
+      expect(await leader('own/election')).toMatchObject({ kv: { value: new TextEncoder().encode('me') } });
+    });
+  },
+  CHEAP_PASSWORDS,
+);
