@@ -7,7 +7,8 @@ import type { MetricRegistry } from './metric-registry.ts';
 
 const NS = 1e-9;
 const US = 1e-6;
-const EVENT_LOOP_SAMPLE_MS = 10;
+/** Each sample wakes an idle process. */
+const EVENT_LOOP_SAMPLE_MS = 50;
 
 /** Where there is no /proc, the figures that need it are 0. */
 export function registerProcessMetrics(r: MetricRegistry): void {

@@ -24,6 +24,8 @@ export class Progress {
   flowPaused = false;
   /** The highest commit index sent in a MsgApp that the member can act on. */
   sentCommit = 0;
+  /** The last entry that this member forwarded: it answers its client when it has applied that. */
+  awaited = 0;
   /** Of a leader that hands over because it is no voter any more: the first heartbeat round that told all of the commit. */
   commitRound = 0;
   readonly inflights: Inflights;
@@ -44,6 +46,7 @@ export class Progress {
     this.next = lastIndex + 1;
     this.recentActive = false;
     this.sentCommit = 0;
+    this.awaited = 0;
     this.commitRound = 0;
   }
 
@@ -85,6 +88,11 @@ export class Progress {
   /** Whether an empty MsgApp would let the member commit more than it was told of. */
   canLearnCommit(committed: number): boolean {
     return committed > this.sentCommit && this.sentCommit < this.next - 1;
+  }
+
+  /** Whether a client of the member waits for the news that the member was not told. */
+  get awaitsCommit(): boolean {
+    return this.sentCommit < this.awaited;
   }
 
   /** The member holds everything up to `index`. False if that was known. */

@@ -55,7 +55,10 @@ export function onForwardedProposal(state: RaftState, message: Message): void {
     pendingConfIndex = state.log.lastIndex + i + 1;
     return { type: entry.type, data: entry.data };
   });
-  if (payloads.length > 0 && propose(state, payloads) === 'accepted') state.pendingConfIndex = pendingConfIndex;
+  if (payloads.length === 0 || propose(state, payloads) !== 'accepted') return;
+  state.pendingConfIndex = pendingConfIndex;
+  const progress = state.tracker.progress.get(message.from);
+  if (progress !== undefined) progress.awaited = state.log.lastIndex;
 }
 
 /** undefined for what no member could apply. */

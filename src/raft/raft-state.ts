@@ -68,6 +68,11 @@ export class RaftState {
   /** Leader: there may be entries or a commit index that followers were not sent; ready() sends them. */
   appendsDue = false;
 
+  /** Leader: see Raft.holdsCommits. */
+  holdsCommits = false;
+  /** Leader: the commit index that some members were not told of for that reason; 0 if there is none. */
+  commitHeld = 0;
+
   /** Leader: reads that wait for a quorum to confirm the leadership. */
   readonly readOnly = new ReadOnly();
   /** Leader: reads that came before an entry of this term was committed. */
@@ -209,6 +214,7 @@ export class RaftState {
     this.pendingConfIndex = 0;
     this.uncommittedBytes = 0;
     this.appendsDue = false;
+    this.commitHeld = 0;
     this.readOnly.clear();
     this.earlyReads = [];
     this.tracker.reset(this.log.lastIndex);

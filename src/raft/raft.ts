@@ -23,6 +23,7 @@ import {
   onSnapshotReport,
   onUnreachable,
   sendDueAppends,
+  sendHeldCommit,
   sendDueReadRound,
   sendHeartbeats,
 } from './replication.ts';
@@ -83,6 +84,29 @@ export class Raft {
 
   get committed(): number {
     return this.#state.log.committed;
+  }
+
+  /**
+   * Whether a leader may keep a new commit index to itself until the next entries (or heartbeats) carry it, which saves a
+   * message and its answer. The caller bounds for how long, with tellCommit(). Not kept from a member that forwarded one
+   * of the entries: its client waits.
+   */
+  get holdsCommits(): boolean {
+    return this.#state.holdsCommits;
+  }
+
+  set holdsCommits(value: boolean) {
+    this.#state.holdsCommits = value;
+  }
+
+  /** The commit index that some members have not been told of because of holdsCommits; 0 if there is none. */
+  get commitHeld(): number {
+    return this.#state.commitHeld;
+  }
+
+  /** Tells everybody now. */
+  tellCommit(): void {
+    if (this.#state.role === 'leader') sendHeldCommit(this.#state);
   }
 
   get appliedIndex(): number {

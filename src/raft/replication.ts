@@ -12,11 +12,22 @@ import { sendTimeoutNow } from './transfer.ts';
 export function sendDueAppends(state: RaftState): void {
   if (!state.appendsDue) return;
   state.appendsDue = false;
+  state.commitHeld = 0;
   for (const [id, progress] of state.tracker.progress) {
     if (id === state.id) continue;
     let sent = false;
     while (sendAppend(state, id, progress, false)) sent = true;
-    if (!sent && progress.canLearnCommit(state.log.committed)) sendAppend(state, id, progress, true);
+    if (sent || !progress.canLearnCommit(state.log.committed)) continue;
+    if (state.holdsCommits && !state.departing && !progress.awaitsCommit) state.commitHeld = state.log.committed;
+    else sendAppend(state, id, progress, true);
+  }
+}
+
+/** Tells those that were not told of a commit yet because holdsCommits was set. */
+export function sendHeldCommit(state: RaftState): void {
+  state.commitHeld = 0;
+  for (const [id, progress] of state.tracker.progress) {
+    if (id !== state.id && progress.canLearnCommit(state.log.committed)) sendAppend(state, id, progress, true);
   }
 }
 

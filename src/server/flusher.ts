@@ -1,5 +1,5 @@
 /**
- * Moves what was applied from the write buffer to the backend: about every 100 ms, or earlier when much has gathered. The
+ * Moves what was applied from the write buffer to the backend: once a second (ADR 5), or earlier when much has gathered. The
  * applied index goes into the same commit, so that a restart knows from where to replay the log.
  */
 import { assert } from '../base/assert.ts';

@@ -11,6 +11,7 @@ import { payloadBytes } from '../raft/raft-log.ts';
 import type { Raft } from '../raft/raft.ts';
 import { NONE, type ProposalOutcome, type RaftStatus, type Ready, type SoftState } from '../raft/types.ts';
 import type { ApplyLoop } from './apply-loop.ts';
+import { CommitPace } from './commit-pace.ts';
 import type { DurableLog } from './durable-log.ts';
 import { Outbox } from './outbox.ts';
 import type { Proposals } from './proposals.ts';
@@ -52,6 +53,7 @@ export class RaftNode {
   readonly #outbox: Outbox;
   readonly #reads: ReadRounds;
   readonly #succession: Succession;
+  readonly #commitPace: CommitPace;
   #applyLoop: ApplyLoop | undefined;
   #queued: Proposal[] = [];
   /** Proposals of other members that came in while leadership is handed over: Raft would drop them. */
@@ -69,6 +71,7 @@ export class RaftNode {
     this.#parts = parts;
     this.#outbox = new Outbox((messages) => this.#send(messages));
     this.#succession = new Succession({ raft: parts.raft, clock: parts.clock, onChange: () => this.#pump() });
+    this.#commitPace = new CommitPace({ raft: parts.raft, clock: parts.clock, onChange: () => this.#pump() });
     this.#reads = new ReadRounds({
       clock: parts.clock,
       requestIds: parts.requestIds,
@@ -213,6 +216,7 @@ export class RaftNode {
     this.#cancelTick?.();
     this.#reads.stop();
     this.#succession.stop();
+    this.#commitPace.stop();
   }
 
   get #loop(): ApplyLoop {
@@ -288,6 +292,7 @@ export class RaftNode {
     this.#send(ready.messages);
     this.#write(ready);
     for (const { index, context } of ready.readStates) this.#reads.answered(index, context);
+    if (this.isLeader) this.#commitPace.note(ready.entries.length > 0, ready.committedEntries.length > 0);
     if (ready.committedEntries.length > 0) this.#loop.push(ready.committedEntries);
   }
 

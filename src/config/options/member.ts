@@ -105,7 +105,7 @@ export const MEMBER_OPTIONS = [
     type: 'duration',
     default: '0s',
     support: 'supported',
-    help: 'Longest time before applied changes are flushed to the database. 0: 100ms.',
+    help: 'Longest time before applied changes are flushed to the database. 0: 1s.',
   },
   {
     name: 'backend-batch-limit',

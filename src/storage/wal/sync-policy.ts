@@ -3,12 +3,17 @@ import type { Clock } from '../../ports/clock.ts';
 /** docs/adr/0001-wal-sync.md has the measurements behind these. */
 const INLINE_CALLS_MAX = 4;
 const INLINE_BYTES_MAX = 16 << 10;
-/** Above this, waiting for the thread pool adds little to the sync itself. */
-const FAST_SYNC_MS = 0.3;
-/** One sync this slow, and the thread pool gets them until enough fast ones have been seen. */
+/**
+ * One inline sync this slow, and the thread pool gets so many; twice as many each time, where it keeps happening. Syncs in the
+ * pool do not tell whether it is over: on a busy machine they take long because the pool's thread waits for a processor.
+ */
 const SLOW_SYNC_MS = 1;
-const SYNCS_AFTER_SLOW = 64;
-const EWMA_WEIGHT = 1 / 8;
+const SYNCS_AFTER_SLOW = 16;
+const SYNCS_AFTER_SLOW_MAX = 4096;
+/** So many fast inline syncs in a row, and the next slow one counts half. */
+const SYNCS_TO_FORGIVE = 256;
+/** But one that takes this long in the pool has waited for the disk. */
+const SLOW_POOL_SYNC_MS = 4;
 /** How long one turn of the event loop may spend in inline syncs, before others get their turn. */
 const INLINE_MS_PER_TURN_MAX = 1;
 
@@ -20,10 +25,11 @@ export class SyncPolicy {
   readonly #clock: Clock;
   readonly #allowed: boolean;
   readonly #isDiskBusy: () => boolean;
-  /** Unknown at first: the thread pool finds out. */
-  #recentMs = Infinity;
-  /** Syncs to come that go to the thread pool whatever their speed. */
-  #penalty = 0;
+  /** Syncs to come that go to the thread pool whatever their speed; the first one finds out about the disk. */
+  #penalty = 1;
+  /** What the next slow sync sets #penalty to. */
+  #nextPenalty = SYNCS_AFTER_SLOW;
+  #fastInARow = 0;
   #inlineMsThisTurn = 0;
   #turnEndAwaited = false;
 
@@ -40,7 +46,6 @@ export class SyncPolicy {
       this.#allowed &&
       calls <= INLINE_CALLS_MAX &&
       bytes <= INLINE_BYTES_MAX &&
-      this.#recentMs <= FAST_SYNC_MS &&
       this.#penalty === 0 &&
       this.#inlineMsThisTurn < INLINE_MS_PER_TURN_MAX &&
       !this.#isDiskBusy()
@@ -49,14 +54,19 @@ export class SyncPolicy {
 
   /** After each write: how long until it was durable. */
   observe(durationMs: number, wasInline: boolean): void {
-    if (wasInline) this.#spendTurn(durationMs);
-    if (durationMs > SLOW_SYNC_MS) {
-      this.#penalty = SYNCS_AFTER_SLOW;
+    if (!wasInline) {
+      if (durationMs <= SLOW_POOL_SYNC_MS && this.#penalty > 0) this.#penalty--;
       return;
     }
-    if (this.#penalty > 0) this.#penalty--;
-    const recent = this.#recentMs;
-    this.#recentMs = recent === Infinity ? durationMs : recent + (durationMs - recent) * EWMA_WEIGHT;
+    this.#spendTurn(durationMs);
+    if (durationMs > SLOW_SYNC_MS) {
+      this.#fastInARow = 0;
+      this.#penalty = this.#nextPenalty;
+      this.#nextPenalty = Math.min(2 * this.#nextPenalty, SYNCS_AFTER_SLOW_MAX);
+    } else if (++this.#fastInARow === SYNCS_TO_FORGIVE) {
+      this.#fastInARow = 0;
+      this.#nextPenalty = Math.max(SYNCS_AFTER_SLOW, this.#nextPenalty / 2);
+    }
   }
 
   #spendTurn(durationMs: number): void {

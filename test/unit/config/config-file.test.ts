@@ -120,7 +120,7 @@ describe('values', () => {
     ['initial-cluster-token: 2001-01-01', { initialClusterToken: '2001-01-01' }],
     ['x: &a n1\nname: *a', { name: 'n1' }],
     ['---\nname: a\n---\nname: b', { name: 'a' }],
-    ['backend-batch-interval: -5', { backendBatchIntervalMs: 100 }],
+    ['backend-batch-interval: -5', { backendBatchIntervalMs: 1000 }],
   ])('%j', (text, expected) => expect(fromFile(text)).toMatchObject(expected));
 
   test.each([

@@ -41,7 +41,7 @@ describe('the configuration', () => {
       strictReconfigCheck: true,
       learnersMax: 1,
       quotaBytes: 2_147_483_648,
-      backendBatchIntervalMs: 100,
+      backendBatchIntervalMs: 1000,
       maxTxnOps: 128,
       maxRequestBytes: 1_572_864,
       maxConcurrentStreams: 4_294_967_295,

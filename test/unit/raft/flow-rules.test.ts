@@ -4,7 +4,7 @@ import { MessageType } from '../../../src/gen/raftpb.ts';
 import type { Member } from './support/member.ts';
 import { SmallCluster, diskWithLog, message, sent } from './support/small-cluster.ts';
 
-const { MsgApp, MsgAppResp, MsgHeartbeatResp, MsgSnap, MsgTimeoutNow } = MessageType;
+const { MsgApp, MsgAppResp, MsgHeartbeat, MsgHeartbeatResp, MsgSnap, MsgTimeoutNow } = MessageType;
 
 function propose(one: Member, bytes: number): void {
   one.raft.propose([new Uint8Array(bytes)]);
@@ -162,5 +162,72 @@ describe('§4.2.3 and forgetting the leader', () => {
     const one = cluster.elect(1);
     one.raft.forgetLeader();
     expect([one.raft.role, one.raft.leader]).toEqual(['leader', 1n]);
+  });
+});
+
+describe('a commit index that is held back (holdsCommits)', () => {
+  function leaderThatHolds(): { cluster: SmallCluster; one: Member } {
+    const cluster = new SmallCluster(3);
+    const one = cluster.elect(1);
+    cluster.settle();
+    sent(one);
+    one.raft.holdsCommits = true;
+    return { cluster, one };
+  }
+
+  function commit(one: Member, index: number): void {
+    propose(one, 1);
+    sent(one);
+    one.raft.step(message(MsgAppResp, { from: 2n, term: 1, index }));
+    one.takeReadys();
+  }
+
+  test('goes with the next entries', () => {
+    const { one } = leaderThatHolds();
+    commit(one, 2);
+    expect(one.raft.committed).toBe(2);
+    expect(sent(one, MsgApp)).toEqual([]);
+    expect(one.raft.commitHeld).toBe(2);
+    propose(one, 1);
+    expect(sent(one, MsgApp).map(({ to, commit: told, entries }) => [to, told, entries.length])).toEqual([
+      [2n, 2, 1],
+      [3n, 2, 1],
+    ]);
+    expect(one.raft.commitHeld).toBe(0);
+  });
+
+  test('goes by itself when it is told to', () => {
+    const { one } = leaderThatHolds();
+    commit(one, 2);
+    one.raft.tellCommit();
+    one.takeReadys();
+    expect(sent(one, MsgApp).map(({ to, commit: told, entries }) => [to, told, entries.length])).toEqual([
+      [2n, 2, 0],
+      [3n, 2, 0],
+    ]);
+    expect(one.raft.commitHeld).toBe(0);
+  });
+
+  test('goes at once to the member whose client waits for it', () => {
+    const { one } = leaderThatHolds();
+    const entries = [{ type: 0, term: 0, index: 0, data: new Uint8Array(1) }];
+    one.raft.step(message(MessageType.MsgProp, { from: 3n, term: 0, entries }));
+    one.takeReadys();
+    one.sync();
+    sent(one);
+    one.raft.step(message(MsgAppResp, { from: 2n, term: 1, index: 2 }));
+    one.takeReadys();
+    expect(sent(one, MsgApp).map(({ to, commit: told }) => [to, told])).toEqual([[3n, 2]]);
+    expect(one.raft.commitHeld).toBe(2);
+  });
+
+  test('is forgotten with the leadership', () => {
+    const { one } = leaderThatHolds();
+    commit(one, 2);
+    one.raft.step(message(MsgHeartbeat, { from: 2n, term: 2 }));
+    expect(one.raft.commitHeld).toBe(0);
+    one.raft.tellCommit();
+    one.takeReadys();
+    expect(sent(one, MsgApp)).toEqual([]);
   });
 });

@@ -35,23 +35,36 @@ test('nothing is inline while others keep the disk busy', () => {
   expect(policy.inline(1, 100)).toBe(true);
 });
 
-test('one slow sync sends the next ones to the thread pool', () => {
-  for (let i = 0; i < 100; i++) policy.observe(0.1, false);
-  policy.observe(5, true);
-  for (let i = 0; i < 64; i++) {
-    expect(policy.inline(1, 100)).toBe(false);
-    policy.observe(0.1, false);
+test('one slow sync sends the next ones to the thread pool, twice as many each time', () => {
+  policy.observe(0.1, false);
+  for (const count of [16, 32, 64]) {
+    loop.runAll();
+    expect(policy.inline(1, 100)).toBe(true);
+    policy.observe(5, true);
+    for (let i = 0; i < count; i++) {
+      loop.runAll();
+      expect(policy.inline(1, 100)).toBe(false);
+      policy.observe(0.1, false);
+    }
   }
+});
+
+test('a disk that was fast for long is forgiven', () => {
+  policy.observe(0.1, false);
+  policy.observe(5, true);
+  for (let i = 0; i < 16; i++) policy.observe(0.1, false);
+  for (let i = 0; i < 256; i++) policy.observe(0.1, true);
+  policy.observe(5, true);
+  for (let i = 0; i < 16; i++) policy.observe(0.1, false);
   loop.runAll();
   expect(policy.inline(1, 100)).toBe(true);
 });
 
-test('a disk that is slow all the time stays in the thread pool, and one that gets slower goes there', () => {
-  for (let i = 0; i < 1000; i++) policy.observe(0.8, false);
-  expect(policy.inline(1, 100)).toBe(false);
-  for (let i = 0; i < 50; i++) policy.observe(0.1, false);
+test('in the pool a sync may wait for a processor, and says nothing; where it waits for the disk, it stays there', () => {
+  policy.observe(3.9, false);
   expect(policy.inline(1, 100)).toBe(true);
-  for (let i = 0; i < 50; i++) policy.observe(0.5, false);
+  policy = new SyncPolicy(loop, true);
+  for (let i = 0; i < 1000; i++) policy.observe(8, false);
   expect(policy.inline(1, 100)).toBe(false);
 });
 
