@@ -3,6 +3,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { emitJsonSchema } from './proto/emit-schema.ts';
 import { emitFile, emitServices } from './proto/emit.ts';
 import { loadFiles } from './proto/schema.ts';
 
@@ -12,7 +13,7 @@ const OUT_DIR = join(ROOT, 'src/gen');
 function generate(): Map<string, string> {
   const files = loadFiles(join(ROOT, 'proto'));
   const outputs = new Map(files.map((file) => [file.output, emitFile(file)]));
-  return outputs.set('services.ts', emitServices(files));
+  return outputs.set('services.ts', emitServices(files)).set('json-schema.ts', emitJsonSchema(join(ROOT, 'proto')));
 }
 
 function staleNames(outputs: ReadonlyMap<string, string>): string[] {

@@ -59,6 +59,11 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
     grpcKeepalive: keepalive(values),
     log,
     extensiveMetrics: values.get('metrics') === 'extensive',
+    httpAccess: {
+      gateway: values.get('enable-grpc-gateway'),
+      cors: values.get('cors'),
+      hostWhitelist: values.get('host-whitelist'),
+    },
     leaseCheckpointMs: featureGates.LeaseCheckpoint ? LEASE_CHECKPOINT_MS : 0,
     featureGates,
   };

@@ -24,6 +24,16 @@ export interface GrpcKeepaliveConfig {
   readonly timeoutMs: number;
 }
 
+/** How HTTP/1.1 is served on the client port. */
+export interface HttpAccess {
+  /** The API as JSON. */
+  readonly gateway: boolean;
+  /** Origins, or `*`. */
+  readonly cors: readonly string[];
+  /** Host names, or `*`. */
+  readonly hostWhitelist: readonly string[];
+}
+
 export interface ServerConfig {
   readonly name: string;
   /** Never empty. */
@@ -93,5 +103,6 @@ export interface ServerConfig {
   readonly log: LogConfig;
   /** Histograms of the gRPC calls too. */
   readonly extensiveMetrics: boolean;
+  readonly httpAccess: HttpAccess;
   readonly featureGates: FeatureGates;
 }

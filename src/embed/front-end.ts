@@ -3,6 +3,8 @@ import { AssertionError } from '../base/assert.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
 import { clientEndpoints, metricsEndpoints } from '../http/endpoints.ts';
+import type { JsonGateway } from '../http/gateway/gateway.ts';
+import { movedTo, type HttpHandler } from '../http/http-message.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { storageVersionOf } from '../membership/versions.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
@@ -87,7 +89,12 @@ export class FrontEnd {
       storageVersion: () => storageVersionOf(member.core.parts.cluster.version),
     };
     const httpLogger = logger.child('http/http-server.ts');
-    this.#http = new HttpServer(clientEndpoints({ ...endpoints, version }), httpLogger);
+    const client = clientEndpoints({ ...endpoints, version, access: config.httpAccess }, (routes) => {
+      if (!config.httpAccess.gateway) return;
+      routes.prefix('/v3/', jsonGateway(this.#dispatcher));
+      routes.exact('/v3', ({ method }) => movedTo('/v3/', method));
+    });
+    this.#http = new HttpServer(client, httpLogger);
     this.#metricsHttp = new HttpServer(metricsEndpoints(endpoints), httpLogger);
   }
 
@@ -102,6 +109,16 @@ export class FrontEnd {
     this.#queue.stop();
     await Promise.all([this.#transport.stop(graceMs), this.#http.stop(graceMs), this.#metricsHttp.stop(graceMs)]);
   }
+}
+
+/** Read when the first request comes: most servers never get one. */
+function jsonGateway(dispatcher: Dispatcher): HttpHandler {
+  let gateway: Promise<JsonGateway> | undefined;
+  const load = async (): Promise<JsonGateway> => {
+    const loaded = await import('../http/gateway/gateway.ts');
+    return new loaded.JsonGateway(dispatcher);
+  };
+  return async (request) => (await (gateway ??= load())).handle(request);
 }
 
 function makeDispatcher(parts: FrontEndParts, services: ServiceRegistry, source: ServerHealth): Dispatcher {

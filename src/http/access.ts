@@ -34,9 +34,18 @@ export function withAccessControl(options: AccessOptions, next: HttpHandler): Ht
 
 function withCurrentPrefix(request: HttpRequest): HttpRequest {
   if (!request.path.startsWith('/v3beta/')) return request;
-  const { isTls, method, query } = request;
   const path = `/v3/${request.path.slice('/v3beta/'.length)}`;
-  return { path, method, query, isTls, header: (name) => request.header(name) };
+  return {
+    path,
+    method: request.method,
+    query: request.query,
+    isTls: request.isTls,
+    signal: request.signal,
+    header: (name) => request.header(name),
+    get body() {
+      return request.body;
+    },
+  };
 }
 
 function corsHeaders(origins: ReadonlySet<string>, origin: string | undefined): Record<string, string> {

@@ -8,12 +8,17 @@ export interface HttpRequest {
   /** `name` in lower case. */
   header(name: string): string | undefined;
   readonly isTls: boolean;
+  /** To be read once, or not at all. Throws when the client is gone before its end. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Aborted when the client is gone before it got the whole answer. */
+  readonly signal: AbortSignal;
 }
 
 export interface HttpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  /** An iterable is sent as it comes, and returned when the client is gone. */
+  readonly body: string | Uint8Array | AsyncIterable<string>;
 }
 
 export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
@@ -36,6 +41,14 @@ export function plainStatus(status: number, message: string, headers: Record<str
 
 export function notFound(): HttpResponse {
   return plainStatus(404, '404 page not found');
+}
+
+/** To `path`, with the page that etcd's HTTP library shows to who looks. */
+export function movedTo(path: string, method: string): HttpResponse {
+  const headers = { Location: path };
+  if (method !== 'GET') return { status: 301, headers, body: '' };
+  const html = { ...headers, 'Content-Type': 'text/html; charset=utf-8' };
+  return { status: 301, headers: html, body: `<a href="${path}">Moved Permanently</a>.\n\n` };
 }
 
 export function methodNotAllowed(allowed: string): HttpResponse {

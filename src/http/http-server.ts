@@ -69,37 +69,106 @@ export class HttpServer {
       this.#busy.set(socket, requests - 1);
       if (this.#isStopping && requests === 1) socket.end();
     });
-    message.resume();
-    const response = await this.#answer(requestOf(message));
+    out.on('finish', () => {
+      // The next request would begin somewhere behind the rest of this one.
+      if (!message.complete) socket.end();
+    });
+    const request = new NodeRequest(message, out);
+    const response = await this.#answer(request);
+    if (!request.isBodyRead) message.resume();
     if (this.#isStopping) out.setHeader('Connection', 'close');
-    out.writeHead(response.status, { ...response.headers, 'Content-Length': Buffer.byteLength(response.body) });
-    out.end(response.body);
+    const { status, headers, body } = response;
+    if (typeof body === 'string' || body instanceof Uint8Array) {
+      out.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) });
+      out.end(body);
+    } else {
+      out.writeHead(status, headers);
+      out.flushHeaders();
+      await this.#sendParts(request.path, out, body);
+    }
+  }
+
+  async #sendParts(path: string, out: ServerResponse, parts: AsyncIterable<string>): Promise<void> {
+    try {
+      for await (const part of parts) {
+        if (out.destroyed) return;
+        if (!out.write(part)) await drained(out);
+      }
+      out.end();
+    } catch (error) {
+      // The client sees that the answer is cut short.
+      this.#logFailure(path, error);
+      out.destroy();
+    }
   }
 
   async #answer(request: HttpRequest): Promise<HttpResponse> {
     try {
       return await this.#handler(request);
     } catch (error) {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#logger.error('HTTP handler failed', { path: request.path, error: text });
+      if (!request.signal.aborted) this.#logFailure(request.path, error);
       return plainStatus(500, 'Internal Server Error');
     }
   }
+
+  #logFailure(path: string, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#logger.error('HTTP handler failed', { path, error: text });
+  }
 }
 
-function requestOf(message: IncomingMessage): HttpRequest {
-  const target = message.url ?? '/';
-  const at = target.indexOf('?');
-  return {
-    method: message.method ?? 'GET',
-    path: decode(at < 0 ? target : target.slice(0, at)),
-    query: new URLSearchParams(at < 0 ? '' : target.slice(at + 1)),
-    header: (name) => {
-      const value = message.headers[name];
-      return Array.isArray(value) ? value[0] : value;
-    },
-    isTls: message.socket instanceof TLSSocket,
-  };
+/** Resolves when more can be written, or never will. */
+function drained(out: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      out.off('drain', done).off('close', done);
+      resolve();
+    };
+    out.on('drain', done).on('close', done);
+    if (out.destroyed) done();
+  });
+}
+
+class NodeRequest implements HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly isTls: boolean;
+  isBodyRead = false;
+  readonly #message: IncomingMessage;
+  readonly #gone = new AbortController();
+
+  constructor(message: IncomingMessage, out: ServerResponse) {
+    this.#message = message;
+    const target = message.url ?? '/';
+    const at = target.indexOf('?');
+    this.method = message.method ?? 'GET';
+    this.path = decode(at < 0 ? target : target.slice(0, at));
+    this.query = new URLSearchParams(at < 0 ? '' : target.slice(at + 1));
+    this.isTls = message.socket instanceof TLSSocket;
+    out.on('close', () => {
+      if (!out.writableFinished) this.#gone.abort();
+    });
+  }
+
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  get body(): AsyncIterable<Uint8Array> {
+    this.isBodyRead = true;
+    return this.#parts();
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#message.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  }
+
+  /** Reading may stop early without an end of the connection. */
+  async *#parts(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of this.#message.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
+  }
 }
 
 /** A path that is not valid percent-encoding stands for itself: no route has it. */

@@ -139,7 +139,7 @@ export const MEMBER_OPTIONS = [
     name: 'enable-grpc-gateway',
     type: 'bool',
     default: 'true',
-    support: 'noEffect',
+    support: 'supported',
     help: 'Serve the API as JSON over HTTP too.',
   },
   {

@@ -58,6 +58,7 @@ describe('the configuration', () => {
       grpcKeepalive: { minTimeMs: 5_000, intervalMs: 7_200_000, timeoutMs: 20_000 },
       log: { level: 'info', format: 'json', outputs: ['stderr'] },
       extensiveMetrics: false,
+      httpAccess: { gateway: true, cors: ['*'], hostWhitelist: ['*'] },
     });
   });
 
@@ -78,6 +79,12 @@ describe('the configuration', () => {
     ['--max-txn-ops=0 --max-request-bytes=0', { maxTxnOps: 0, maxRequestBytes: 0 }],
     ['--grpc-keepalive-min-time=-5s', { grpcKeepalive: { minTimeMs: 0, intervalMs: 7_200_000, timeoutMs: 20_000 } }],
     ['--metrics=extensive', { extensiveMetrics: true }],
+    ['--enable-grpc-gateway=false', { httpAccess: { gateway: false, cors: ['*'], hostWhitelist: ['*'] } }],
+    [
+      '--cors=http://a.example:80',
+      { httpAccess: { gateway: true, cors: ['http://a.example:80'], hostWhitelist: ['*'] } },
+    ],
+    ['--host-whitelist=a,b', { httpAccess: { gateway: true, cors: ['*'], hostWhitelist: ['a', 'b'] } }],
     [
       '--bcrypt-cost=4 --auth-token-ttl=10',
       { auth: { bcryptCost: 4, certificateNames: false, token: { kind: 'simple', ttlMs: 10_000 } } },

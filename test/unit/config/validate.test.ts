@@ -143,8 +143,6 @@ describe('what is not supported', () => {
   test.each([
     ['--discovery-endpoints=a,b', 'flag --discovery-endpoints is not supported yet (set to "a,b")'],
     ['--auto-compaction-retention=1h', 'flag --auto-compaction-retention is not supported yet'],
-    ['--host-whitelist=a.example', 'flag --host-whitelist is not supported yet'],
-    ['--cors=http://a.example:80', 'flag --cors is not supported yet'],
     ['--enable-v2', 'flag --enable-v2 is not supported yet'],
     ['--proxy=on', 'flag --proxy is not supported yet'],
   ])('%s', (flags, line) => expect(failure(flags)).toMatchObject({ line: expect.stringContaining(line), exitCode: 1 }));

@@ -61,6 +61,8 @@ async function ask(target: string, how: Ask = {}): Promise<HttpResponse> {
     query: new URLSearchParams(query),
     header: (name) => how.headers?.[name],
     isTls: how.isTls ?? false,
+    body: (async function* () {})(),
+    signal: new AbortController().signal,
   };
   const handler = how.isMetricsPort
     ? metricsEndpoints(options)
@@ -72,7 +74,8 @@ async function ask(target: string, how: Ask = {}): Promise<HttpResponse> {
 
 async function brief(target: string, how: Ask = {}): Promise<[number, string]> {
   const { status, body } = await ask(target, how);
-  return [status, String(body)];
+  if (typeof body !== 'string') throw new Error('a text was expected');
+  return [status, body];
 }
 
 beforeEach(() => {
