@@ -1,16 +1,18 @@
 import { assert } from '../base/assert.ts';
+import type { HardState } from '../gen/raftpb.ts';
 import type { RaftLog } from './raft-log.ts';
 
 interface Write {
   readonly sequence: number;
   /** The first index it writes, and with it replaces all that was behind; 0 for a hard state alone. */
   readonly firstIndex: number;
-  /** The term in the hard state once it is done. */
+  /** Term and commit index in the hard state once it is done. */
   readonly term: number;
+  readonly commit: number;
 }
 
 /**
- * What of the log and of the term is on stable storage, given that writes are done in order and acknowledged late.
+ * What of the log, of the term and of the commit index is on stable storage, given that writes are done in order and acknowledged late.
  *
  * An entry is durable when its write was acknowledged and no write still under way replaces it. Going by acknowledged
  * (index, term) would not do: an entry can be written, be overwritten by another leader's, and be written again.
@@ -20,10 +22,13 @@ export class Durability {
   /** In the order of their sequence. The caller bounds how many there are. */
   #underWay: Write[] = [];
   #term: number;
+  #commit: number;
+  #commitStarted: number;
 
-  constructor(log: RaftLog, term: number) {
+  constructor(log: RaftLog, term: number, commit: number) {
     this.#log = log;
     this.#term = term;
+    this.#commit = this.#commitStarted = commit;
   }
 
   /** The term that survives a crash. */
@@ -31,15 +36,27 @@ export class Durability {
     return this.#term;
   }
 
-  started(sequence: number, firstIndex: number, term: number): void {
-    this.#underWay.push({ sequence, firstIndex, term });
+  /** A commit index that is known after a crash, if no higher one is. */
+  get commit(): number {
+    return this.#commit;
+  }
+
+  /** Likewise, once all writes under way are done. */
+  get commitStarted(): number {
+    return this.#commitStarted;
+  }
+
+  started(sequence: number, firstIndex: number, { term, commit }: Pick<HardState, 'term' | 'commit'>): void {
+    this.#underWay.push({ sequence, firstIndex, term, commit });
+    this.#commitStarted = commit;
   }
 
   /** Every write up to `sequence` is done. */
   acknowledged(sequence: number): void {
-    for (const { term } of this.#underWay.filter((write) => write.sequence <= sequence)) {
+    for (const { term, commit } of this.#underWay.filter((write) => write.sequence <= sequence)) {
       assert(term >= this.#term, 'terms written out of order', { term, durable: this.#term });
       this.#term = term;
+      this.#commit = commit;
     }
     this.#underWay = this.#underWay.filter((write) => write.sequence > sequence);
     let durable = this.#log.offeredToPersist;

@@ -1,5 +1,6 @@
 import { assert, must } from '../base/assert.ts';
 import type { Entry } from '../gen/raftpb.ts';
+import { isConfChangeEntry } from './conf-change.ts';
 import type { InitialState, LogPosition } from './types.ts';
 
 /** Type, term, index and the two length prefixes of an encoded entry take at most this much in practice. */
@@ -34,6 +35,8 @@ export class RaftLog {
   #entries: Entry[];
   #bytes = 0;
   #committed: number;
+  /** The last change of the members that came to be committed while this log is in memory; 0 if none did. */
+  #committedChange = 0;
   #applied: number;
   #offeredToApply: number;
   #offeredToPersist: number;
@@ -83,6 +86,10 @@ export class RaftLog {
 
   get committed(): number {
     return this.#committed;
+  }
+
+  get committedChange(): number {
+    return this.#committedChange;
   }
 
   get applied(): number {
@@ -191,6 +198,9 @@ export class RaftLog {
       commit: index,
       lastIndex: this.lastIndex,
     });
+    for (let at = this.#committed + 1; at <= index; at++) {
+      if (isConfChangeEntry(must(this.#entries[at - this.firstIndex], 'committed entry'))) this.#committedChange = at;
+    }
     this.#committed = index;
     return true;
   }

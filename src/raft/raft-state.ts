@@ -98,7 +98,7 @@ export class RaftState {
     const { term, vote } = initial.hardState;
     this.term = Math.max(term, this.log.lastTerm);
     this.vote = term === this.term ? vote : NONE;
-    this.durability = new Durability(this.log, term);
+    this.durability = new Durability(this.log, term, initial.hardState.commit);
     this.tracker = new Tracker(configurationFrom(initial.confState), this.log.lastIndex, {
       inflightMessagesMax,
       inflightBytesMax,
@@ -224,8 +224,12 @@ export class RaftState {
    * A granted vote and an accepted entry must survive a crash; a refusal promises nothing. A vote request states where
    * the log ends and follows a vote for oneself; if a crash undid either, the votes it brings could elect a member that
    * lacks committed entries. A leader's messages use its term, which must not be given out twice.
+   *
+   * And nobody learns from this member that a change of the members is committed before that survives a crash here: a
+   * member that was removed goes away then, and its vote may be what the others would need to find out once more.
    */
   #promisesStorage(message: Message): boolean {
+    if (this.log.committedChange > this.durability.commit) return true;
     switch (message.type) {
       case MessageType.MsgAppResp:
       case MessageType.MsgVoteResp:

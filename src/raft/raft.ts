@@ -246,10 +246,11 @@ export class Raft {
     const snapshot = state.unofferedSnapshot;
     const entries = state.log.takeUnpersisted();
     const bindingChanged = state.term !== this.#offeredHardState.term || state.vote !== this.#offeredHardState.vote;
-    const mustSync = entries.length > 0 || snapshot !== undefined || bindingChanged;
+    const changeCommitted = state.log.committedChange > state.durability.commitStarted;
+    const mustSync = entries.length > 0 || snapshot !== undefined || bindingChanged || changeCommitted;
     if (mustSync) {
       const firstIndex = snapshot?.metadata?.index ?? entries[0]?.index ?? 0;
-      state.durability.started(sequence, firstIndex, state.term);
+      state.durability.started(sequence, firstIndex, { term: state.term, commit: state.log.committed });
     }
     const ready: Ready = {
       sequence,

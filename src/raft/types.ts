@@ -112,7 +112,10 @@ export interface Ready {
   readonly snapshot: Snapshot | undefined;
   /** To persist; each entry is offered once, unless another entry took its place. */
   readonly entries: readonly Entry[];
-  /** False when only the commit index changed: losing that costs nothing. appended() is then not needed. */
+  /**
+   * False when only the commit index changed, and covers no further change of the members: losing that costs nothing.
+   * appended() is then not needed.
+   */
   readonly mustSync: boolean;
   readonly messages: readonly Message[];
   readonly messagesAfterAppend: readonly Message[];

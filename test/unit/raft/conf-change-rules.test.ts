@@ -156,6 +156,25 @@ describe('members that are not in the configuration', () => {
   });
 });
 
+describe('a change of the members that is committed', () => {
+  test('is known to be so after a crash before another member hears of it', () => {
+    const c = cluster(2, 2);
+    const one = c.elect(1);
+    one.raft.proposeConfChange(v1(ConfChangeRemoveNode, 2n));
+    one.takeReadys();
+    one.sync();
+    sent(one);
+    one.raft.step(message(MsgAppResp, { from: 2n, term: 1, index: 2 }));
+    one.takeReadys();
+    expect(one.raft.committed).toBe(2);
+    // With its vote, the member that was removed may take away what it would need to commit the change once more.
+    expect(sent(one)).toEqual([]);
+    one.sync();
+    expect(one.disk.hardState.commit).toBe(2);
+    expect(sent(one)).toMatchObject([{ to: 2n, commit: 2 }]);
+  });
+});
+
 describe('dissertation §4.2.2: a leader that removes itself', () => {
   test('manages the group until a voter certainly knows, then tells it to campaign', () => {
     const c = cluster(3, 3);

@@ -122,12 +122,12 @@ describe('RaftLog', () => {
 describe('Durability', () => {
   /** Takes what is new in `log` as write number `sequence`. */
   function write(log: RaftLog, durability: Durability, sequence: number): void {
-    durability.started(sequence, log.takeUnpersisted()[0]?.index ?? 0, 1);
+    durability.started(sequence, log.takeUnpersisted()[0]?.index ?? 0, { term: 1, commit: 0 });
   }
 
   test('an acknowledged write counts up to the first index that a later one replaces', () => {
     const log = logOf([1]);
-    const durability = new Durability(log, 1);
+    const durability = new Durability(log, 1, 0);
     log.append([entry(2, 1), entry(3, 1)]);
     write(log, durability, 1);
     log.merge({ index: 1, term: 1 }, [entry(2, 2)]);
@@ -142,13 +142,13 @@ describe('Durability', () => {
     expect(log.durable).toBe(3);
   });
 
-  test('a hard state alone holds no entries back, and its term counts when written', () => {
+  test('a hard state alone holds no entries back, and its term and commit index count when written', () => {
     const log = logOf([1]);
-    const durability = new Durability(log, 1);
-    durability.started(1, 0, 2);
-    durability.started(2, 0, 3);
+    const durability = new Durability(log, 1, 0);
+    durability.started(1, 0, { term: 2, commit: 4 });
+    durability.started(2, 0, { term: 3, commit: 5 });
     durability.acknowledged(1);
-    expect([durability.term, log.durable]).toEqual([2, 1]);
+    expect([durability.term, durability.commit, durability.commitStarted, log.durable]).toEqual([2, 4, 5, 1]);
     durability.acknowledged(2);
     expect(durability.term).toBe(3);
   });
