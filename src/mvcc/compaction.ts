@@ -114,7 +114,8 @@ export class CompactionJob implements Job<number> {
     this.#finished = true;
     this.#buffer.put('meta', FINISHED_COMPACT_REV, encodeMetaRevision(this.#plan.to));
     const { from: compactRevision, to: hashRevision } = this.#plan;
-    const hash = this.#hasher && { hash: this.#hasher.hash, hashRevision, compactRevision };
+    const hasher = this.#hasher;
+    const hash = hasher && { hash: hasher.hash, twin: hasher.twin, hashRevision, compactRevision };
     this.#plan.onFinished(this.#plan.to, hash);
   }
 }

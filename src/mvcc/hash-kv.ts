@@ -13,6 +13,11 @@ export interface CompactionHash {
   readonly hashRevision: number;
   /** Hashes of members compare only where these are equal; -1 before the first compaction. */
   readonly compactRevision: number;
+  /**
+   * Another hash that is as right: where a compaction keeps tombstones and nothing else, it hashes less than is hashed without
+   * one. Members with the same data answer with either, as they have compacted at hashRevision or not.
+   */
+  readonly twin?: number | undefined;
 }
 
 export interface HashKv extends CompactionHash {
@@ -42,7 +47,7 @@ export class HashKvJob implements Job<HashKv> {
     if (this.#walk === undefined) return true;
     const { hasher, snapshot, answer } = this.#walk;
     hasher.work(snapshot, units);
-    if (hasher.done) this.#result = { ...answer, hash: hasher.hash };
+    if (hasher.done) this.#result = { ...answer, hash: hasher.hash, twin: hasher.twin };
     return hasher.done;
   }
 

@@ -30,6 +30,8 @@ export class RevisionHasher {
   readonly #bounds: HashBounds;
   /** Whether a compaction at the hashed revision keeps a tombstone: then it keeps something. */
   readonly #tombstonesAreKept: boolean;
+  /** Where that makes a difference: the hash of the rows after the compact revision, as if tombstones were kept. */
+  #withTombstones: Checksum | undefined;
   #phase: 'liveness' | 'rows' | 'done';
   /** The newest versions at this revision are those that are kept. */
   #keepRevision: number;
@@ -56,7 +58,14 @@ export class RevisionHasher {
 
   get hash(): number {
     assert(this.done, 'hash of an unfinished walk');
-    return this.#checksum.value;
+    const { value } = this.#checksum;
+    return this.#tombstonesAreKept ? (this.#withTombstones?.value ?? value) : value;
+  }
+
+  /** What it would be had tombstonesAreKept been the other way; undefined where that makes no difference. */
+  get twin(): number | undefined {
+    if (this.#withTombstones === undefined) return undefined;
+    return this.#tombstonesAreKept ? this.#checksum.value : this.#withTombstones.value;
   }
 
   /** Visits about `units` rows. */
@@ -75,7 +84,7 @@ export class RevisionHasher {
     for (let done = 1; done <= units; done++) {
       const step = this.#liveness.advance();
       if (step !== END && step !== LIVE) continue;
-      if (step === END && !this.#keepsTombstone(reader)) this.#keepRevision = this.#bounds.compactRevision;
+      if (step === END) this.#foundNothing(reader);
       this.#liveness.close();
       this.#liveness = undefined;
       this.#phase = 'rows';
@@ -85,11 +94,14 @@ export class RevisionHasher {
     return units;
   }
 
-  #keepsTombstone(reader: ScanReader): boolean {
-    if (!this.#tombstonesAreKept) return false;
-    const { hashRevision } = this.#bounds;
+  #foundNothing(reader: ScanReader): void {
+    const { hashRevision, compactRevision } = this.#bounds;
+    this.#keepRevision = compactRevision;
     const last = reader.last('rev', encodeRevision(hashRevision + 1, 0));
-    return last !== undefined && revisionMain(last.key) === hashRevision && revisionIsTombstone(last.key);
+    const isTombstone = last !== undefined && revisionMain(last.key) === hashRevision && revisionIsTombstone(last.key);
+    if (!isTombstone) return;
+    this.#withTombstones = new Checksum();
+    this.#withTombstones.add(BUCKET);
   }
 
   #hashRows(reader: ScanReader, units: number): void {
@@ -106,6 +118,10 @@ export class RevisionHasher {
       if (this.#counts(history, key, rows)) {
         this.#checksum.add(key);
         rows.lendValue(this.#checksum);
+        if (this.#withTombstones !== undefined && revisionMain(key) > this.#bounds.compactRevision) {
+          this.#withTombstones.add(key);
+          rows.lendValue(this.#withTombstones);
+        }
       }
       last = key;
       found = rows.next();

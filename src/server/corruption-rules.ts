@@ -14,8 +14,12 @@ export const SOMEBODY = 0n;
 /** Members whose hash at the same revision, of the same history, is another one. */
 export function differing(own: CompactionHash, peers: readonly PeerHash[]): bigint[] {
   return peers
-    .filter(({ answer }) => answer?.compactRevision === own.compactRevision && answer.hash !== own.hash)
+    .filter(({ answer }) => answer?.compactRevision === own.compactRevision && !agree(own, answer.hash))
     .map(({ id }) => id);
+}
+
+function agree({ hash, twin }: CompactionHash, other: number): boolean {
+  return other === hash || other === twin;
 }
 
 /**
@@ -48,8 +52,9 @@ export function compactionVerdict(self: bigint, own: CompactionHash, peers: read
   for (const { id, answer } of peers) {
     if (answer?.compactRevision !== own.compactRevision) continue;
     answered++;
-    const ids = idsByHash.get(answer.hash);
-    if (ids === undefined) idsByHash.set(answer.hash, [id]);
+    const hash = agree(own, answer.hash) ? own.hash : answer.hash;
+    const ids = idsByHash.get(hash);
+    if (ids === undefined) idsByHash.set(hash, [id]);
     else ids.push(id);
   }
   if (idsByHash.size === 1) return { corrupt: [], isConclusive: answered === peers.length };

@@ -154,6 +154,22 @@ describe('MvccStore', () => {
     expect(() => run(rig.store.hashKvJob(4))).toThrow('compacted');
   });
 
+  test('of a store that is empty: with and without a compaction there, each tells the other', () => {
+    const rig = StoreRig.inMemory();
+    put(rig, 'a', '1');
+    put(rig, 'a', '2');
+    rig.compact(2);
+    scrub(rig);
+    remove(rig, 'a');
+    const before = run(rig.store.hashKvJob(0));
+    rig.compact(rig.store.currentRev);
+    scrub(rig);
+    const made = run(rig.store.hashKvJob(before.hashRevision));
+    expect(made.compactRevision).toBe(before.compactRevision);
+    expect(made.hash).not.toBe(before.hash);
+    expect([made.hash, made.twin]).toEqual([before.twin, before.hash]);
+  });
+
   test('does not store the hash of a compaction that follows one cut short', () => {
     const rig = StoreRig.inMemory();
     for (let i = 0; i < 30; i++) put(rig, 'a', String(i));

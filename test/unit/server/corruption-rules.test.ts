@@ -22,6 +22,10 @@ describe('before serving', () => {
     expect(differing(own, [peer(2n, { hash: 8, compactRevision: 5 })])).toEqual([]);
     expect(differing(own, [peer(2n, { hash: 8 }), peer(3n), peer(4n, { hash: 9 })])).toEqual([2n, 4n]);
   });
+
+  test('a member that has compacted there meanwhile may answer with the twin', () => {
+    expect(differing({ ...own, twin: 8 }, [peer(2n, { hash: 8 }), peer(3n), peer(4n, { hash: 9 })])).toEqual([4n]);
+  });
 });
 
 describe('the data of all members', () => {
@@ -51,6 +55,15 @@ describe('the data of all members', () => {
 });
 
 describe('the hashes of a compaction', () => {
+  test('compare with those of members that have not compacted there yet', () => {
+    const compacted = { ...own, twin: 8 };
+    expect(compactionVerdict(SELF, compacted, [peer(2n, { hash: 8 }), peer(3n)])).toEqual({
+      corrupt: [],
+      isConclusive: true,
+    });
+    expect(compactionVerdict(SELF, compacted, [peer(2n, { hash: 8 }), peer(3n, { hash: 9 })]).corrupt).toEqual([3n]);
+  });
+
   test.each<[string, PeerHash[], ReturnType<typeof compactionVerdict>]>([
     ['all agree', [peer(2n), peer(3n)], { corrupt: [], isConclusive: true }],
     ['one does not answer', [peer(2n), silent(3n)], { corrupt: [], isConclusive: false }],
