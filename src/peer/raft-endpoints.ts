@@ -71,7 +71,7 @@ export class RaftEndpoints {
       throw new HttpFailure(400, 'error unmarshalling raft message');
     }
     metrics.peerReceivedBytes.with(hexId(message.from)).inc(body.length);
-    if (this.#context.isStopped() || !this.#isForUs(message, response)) return;
+    if (this.#context.isStopped() || !this.#isForUs(request, message, response)) return;
     handler.process(message);
     answer(response, 204, '');
   }
@@ -95,7 +95,7 @@ export class RaftEndpoints {
     const body = new BodyReader(request, clock, timing.snapshotStallMs);
     const message = await readSnapshotMessage(body);
     if (message.type !== MessageType.MsgSnap) throw new HttpFailure(400, 'wrong raft message type');
-    if (!this.#isForUs(message, response)) return;
+    if (!this.#isForUs(request, message, response)) return;
     const from = hexId(message.from);
     const fields = { 'peer-id': from, index: message.snapshot?.metadata?.index };
     const received = metrics.peerReceivedBytes.with(from);
@@ -145,10 +145,16 @@ export class RaftEndpoints {
   }
 
   /** False, and the request answered, if the message must not reach Raft. */
-  #isForUs(message: Message, response: ServerResponse): boolean {
+  #isForUs(request: IncomingMessage, message: Message, response: ServerResponse): boolean {
     const { self, handler } = this.#context;
-    if (handler.isRemoved(message.from)) {
+    // Not always whom the message is from: a member passes on what another one asks the leader.
+    const sender = parseHexId(headerText(request.headers['x-server-from']) ?? '') ?? message.from;
+    if (handler.isRemoved(sender)) {
       answerRemovedSender(response);
+      return false;
+    }
+    if (handler.isRemoved(message.from)) {
+      answer(response, 204, '');
       return false;
     }
     if (message.to !== self.id) {

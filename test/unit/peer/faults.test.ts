@@ -300,6 +300,17 @@ describe('members that must not talk', () => {
     expect(b.handler.removedCalls).toBe(0);
   });
 
+  test('a member that passes on what a removed one asks is not told that it was removed itself', async () => {
+    const a = await TestNode.start({ id: 0xan });
+    const b = await TestNode.start({ id: 0xbn });
+    b.handler.removed.add(0xcn);
+    a.transport.addPeer(b.id, [b.url]);
+    a.transport.send([heartbeat(0xcn, b.id), heartbeat(a.id, b.id)]);
+    await expectSoon(() => b.handler.received.length > 0);
+    expect(b.handler.received.map(({ from }) => from)).toEqual([a.id]);
+    expect(a.handler.removedCalls).toBe(0);
+  });
+
   test.for<[string, object, string]>([
     ['members of two clusters', { clusterId: 0x77n }, 'cluster'],
     ['a member of etcd 2', { serverVersion: '2.3.8' }, 'version'],
