@@ -40,7 +40,8 @@ class Generator {
     if (this.#chance(0.02)) this.#valueBytes = [100_000];
     const clients: ClientPlan[] = [];
     for (let count = 2 + this.#below(4); count > 0; count--) clients.push(this.#client(knobs));
-    if (this.#chance(0.4)) clients.push(this.#operator(knobs));
+    const changesMembers = this.#chance(0.4);
+    for (let count = changesMembers ? 1 + this.#below(2) : 0; count > 0; count--) clients.push(this.#operator(knobs));
     if (this.#chance(0.3)) for (let count = 2 + this.#below(2); count > 0; count--) clients.push(this.#locker(knobs));
     const faults: Fault[] = [];
     for (let count = this.#below(9); count > 0; count--) {
@@ -48,14 +49,29 @@ class Generator {
       faults.push(fault);
       if ('downMs' in fault && this.#chance(0.2)) faults.push({ ...this.#second(fault), node: fault.node ?? 0 });
     }
+    if (this.#chance(0.3)) {
+      const atMs = Math.round(knobs.horizonMs * this.#random.fraction() * 0.7);
+      faults.push({ atMs, kind: 'partition', side: 0, forMs: 3000, oneWay: this.#chance(0.2), node: 'leader' });
+    }
+    if (this.#chance(0.1)) {
+      const atMs = Math.round(knobs.horizonMs * this.#random.fraction() * 0.5);
+      faults.push({ atMs, kind: 'pause', forMs: this.#pick([2500, 4500]), node: 'leader' });
+    }
+    if (changesMembers && this.#chance(0.3)) {
+      const steps = 1 + this.#below(20);
+      const downMs = this.#pick([1, 100, 700]);
+      faults.push({ atMs: 0, kind: 'powerLossInSnapshot', steps, atStart: this.#chance(0.6), downMs });
+    }
     faults.sort((a, b) => a.atMs - b.atMs);
     return { seed: this.#seed, knobs, clients, faults };
   }
 
   #knobs(): Knobs {
+    const members = this.#chance(0.4) ? 1 : this.#chance(0.85) ? 3 : 5;
     return {
-      members: this.#chance(0.5) ? 1 : this.#chance(0.85) ? 3 : 5,
-      horizonMs: this.#pick([1000, 3000, 8000]),
+      members,
+      // Several members need a second to find their leader.
+      horizonMs: this.#pick(members === 1 ? [1000, 3000, 6000] : [2500, 4000, 8000]),
       electionMs: 1000,
       heartbeatMs: this.#pick([100, 200]),
       batchIntervalMs: this.#pick([5, 50, 100, 1000]),
@@ -249,7 +265,7 @@ class Generator {
       case 1:
         return { atMs, kind: 'slowLinks', forMs, delayMs: this.#pick([50, 400, 1500]) };
       default: {
-        const side = 1 + this.#below(2 ** (members + 1) - 2);
+        const side = this.#chance(0.4) ? 0 : 1 + this.#below(2 ** (members + 1) - 2);
         return { atMs, kind: 'partition', side, forMs, oneWay: this.#chance(0.3) };
       }
     }

@@ -174,6 +174,13 @@ export type Fault = FaultBase &
     | { readonly kind: 'powerLoss'; readonly downMs: number }
     /** At the operation on the disk that comes so many from now. */
     | { readonly kind: 'powerLossInWrite'; readonly steps: number; readonly downMs: number }
+    /** Likewise, of whoever receives the next snapshot: while it stores it, or at its next start, when it takes it over. */
+    | {
+        readonly kind: 'powerLossInSnapshot';
+        readonly steps: number;
+        readonly atStart: boolean;
+        readonly downMs: number;
+      }
     | { readonly kind: 'kill'; readonly downMs: number }
     | { readonly kind: 'stop'; readonly downMs: number }
     | { readonly kind: 'slowDisk'; readonly forMs: number; readonly syncMs: number }
@@ -182,7 +189,7 @@ export type Fault = FaultBase &
     | { readonly kind: 'slowCommit'; readonly forMs: number; readonly commitMs: number }
     | { readonly kind: 'syncError'; readonly forMs: number }
     | { readonly kind: 'writeError'; readonly forMs: number; readonly bytes: number }
-    /** The members in `side` (a bit each) and the others do not hear each other; `oneWay`: the others hear those in `side`. */
+    /** The members in `side` (a bit each; 0: the one that it befalls) and the others do not hear each other; `oneWay`: the others hear those in `side`. */
     | { readonly kind: 'partition'; readonly side: number; readonly forMs: number; readonly oneWay: boolean }
     /** Of all messages to and from the member, one in so many is lost; some come twice, or overtake others. */
     | { readonly kind: 'lossyLinks'; readonly forMs: number; readonly lossEvery: number }

@@ -9,7 +9,7 @@ import { require } from '../world/violation.ts';
 
 const ZERO_KEY = new Uint8Array(1);
 
-/** Indexes, terms and revisions that may only grow; the term also from one process of a member to the next. */
+/** Indexes, terms and revisions that may only grow. What survives a process is for RaftLogs to check. */
 export class Monotonic {
   #process: SimProcess | undefined;
   #commit = 0;
@@ -25,16 +25,13 @@ export class Monotonic {
     const { appliedIndex } = applyLoop;
     if (this.#process !== process) {
       this.#process = process;
-      this.#commit = this.#applied = this.#revision = 0;
+      this.#commit = this.#applied = this.#revision = this.#term = 0;
     }
     this.#grows(process, 'commit index', this.#commit, commitIndex);
     this.#grows(process, 'applied index', this.#applied, appliedIndex);
     this.#grows(process, 'revision', this.#revision, store.currentRev);
-    // A term that nobody was told of may be forgotten.
-    if (process.isServing) {
-      this.#grows(process, 'term', this.#term, term);
-      this.#term = term;
-    }
+    this.#grows(process, 'term', this.#term, term);
+    this.#term = term;
     require(appliedIndex <= commitIndex, 'applied, not committed', () => `${process.name}: ${appliedIndex}`);
     this.#commit = commitIndex;
     this.#applied = appliedIndex;

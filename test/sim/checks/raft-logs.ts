@@ -34,6 +34,8 @@ export class RaftLogs {
   readonly #entries = new Map<string, Known>();
   /** The term of the committed entry at each index. */
   readonly #committed: number[] = [0];
+  /** The term in which it was committed. */
+  readonly #committedIn: number[] = [0];
   readonly #disks = new Map<SimNode, DiskLog>();
   readonly #diskOfMember = new Map<bigint, DiskLog>();
   readonly #followed = new Map<SimProcess, Followed>();
@@ -84,7 +86,12 @@ export class RaftLogs {
     const { raft } = followed;
     if (raft.role === 'leader' && followed.ledTerm !== raft.term) {
       followed.ledTerm = raft.term;
-      this.#checkLeader(process, raft, this.#committed.length - 1);
+      this.#checkElection(process, raft);
+      this.#checkLeader(
+        process,
+        raft,
+        this.#committedIn.findLastIndex((term) => term < raft.term),
+      );
     }
     if (raft.committed > followed.committed) this.#followCommit(process, followed, true);
     followed.applied = raft.appliedIndex;
@@ -156,7 +163,15 @@ export class RaftLogs {
     require(isSame && fits, 'log matching', () => `${name} has another entry ${index} of term ${term}, or before it`);
   }
 
-  /** Leader completeness: it has all that was committed. */
+  #checkElection({ name }: SimProcess, { id, term, configuration }: Raft): void {
+    const voters = [...configuration.voters];
+    const votes = voters.filter((voter) => voter === id || this.#votes.get(`${voter}/${term}`) === id);
+    require(configuration.voters.has(id) && 2 * votes.length > voters.length, 'elected without a quorum', () => {
+      return `${name} leads in term ${term} with the votes of ${votes.join()} of ${voters.join()}`;
+    });
+  }
+
+  /** Leader completeness: it has all that was committed in earlier terms. */
   #checkLeader({ name }: SimProcess, raft: Raft, last: number): void {
     require(raft.lastIndex >= last, 'leader completeness', () =>
       `${name} leads with entries up to ${raft.lastIndex}, committed is ${last}`);
@@ -170,6 +185,7 @@ export class RaftLogs {
 
   #followCommit(process: SimProcess, followed: Followed, byQuorum: boolean): void {
     const { raft, disk } = followed;
+    const before = this.#committed.length;
     for (let index = followed.committed + 1; index <= raft.committed; index++) {
       const term = raft.termAt(index) ?? disk.termAt(index);
       // What has come in and was not handed to the log yet is looked at later.
@@ -180,11 +196,17 @@ export class RaftLogs {
       require(known === undefined, 'committed twice', () =>
         `${process.name} commits entry ${index} of term ${term}, it was of term ${known}`);
       this.#committed[index] = term;
+      this.#committedIn[index] = raft.term;
       if (byQuorum) this.#checkQuorum(process, followed, index, term);
       for (const [other, { raft: leader }] of this.#followed) {
         if (leader.role === 'leader' && leader.term > raft.term && other.alive) this.#checkLeader(other, leader, index);
       }
     }
+    const last = this.#committed.length - 1;
+    // §5.4.2: what earlier terms left behind is committed by an entry of the leader's own.
+    const isOwn = last < before || raft.role !== 'leader' || this.#committed[last] === raft.term;
+    require(isOwn || !byQuorum, 'committed by counting', () =>
+      `${process.name} commits entry ${last} of term ${this.#committed[last]} in term ${raft.term}`);
   }
 
   /** By any of the configurations that may have been in force: changes of the members count from when they are applied. */

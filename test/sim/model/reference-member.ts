@@ -51,6 +51,8 @@ export class ReferenceMember {
   readonly cluster = new ReferenceCluster();
   /** Every lease there ever was. An id may come again after its lease is gone. */
   readonly leases = new Map<bigint, ReferenceLease[]>();
+  /** Whether the cluster has agreed on a version: before, nobody can join. */
+  hasVersion = false;
   readonly #ttlSecondsMin: number;
   /** What identifies the entry at each index. */
   readonly #entries: string[] = ['none'];
@@ -151,6 +153,9 @@ export class ReferenceMember {
         return this.#revoke(command.request.ID, index);
       case 'alarm':
         this.#alarm(command.request);
+        return undefined;
+      case 'clusterVersionSet':
+        this.hasVersion = true;
         return undefined;
       case 'memberAttrSet': {
         const { memberID, memberAttributes } = command.request;

@@ -44,7 +44,7 @@ export class MemberClient {
 
   async add(isLearner: boolean): Promise<void> {
     const { world } = this.#caller;
-    const machine = world.roster.newMachine();
+    const machine = this.#isFormed ? world.roster.newMachine() : undefined;
     if (machine === undefined) return;
     const peerURLs = [world.roster.urlOf(machine)];
     world.roster.asked({ kind: 'add', id: 0n, isLearner, peerURLs });
@@ -70,7 +70,7 @@ export class MemberClient {
     const { world } = this.#caller;
     const leader = world.nodes.find(({ serving }) => serving?.member?.core.parts.node.isLeader === true);
     const id = which === 'leader' ? leader?.serving?.member?.state.memberId : members[which % members.length]?.id;
-    if (id === undefined) return;
+    if (id === undefined || !this.#isFormed) return;
     world.roster.asked({ kind: 'remove', id, isLearner: false, peerURLs: [] });
     const called = await this.#caller.call(MemberRemove.path, encodeMemberRemoveRequest({ ID: id }));
     const done = this.#judge('remove', called, (change) => change.id === id);
@@ -103,6 +103,11 @@ export class MemberClient {
     require(membershipText(cluster.membersAt(index)) === listed, 'wrong answer', () => {
       return `members are ${listed}, should be ${membershipText(cluster.membersAt(window.answeredIndex))}`;
     });
+  }
+
+  /** A cluster that nobody could join yet is not taken apart. */
+  get #isFormed(): boolean {
+    return this.#caller.world.log.reference.hasVersion;
   }
 
   get #members(): readonly ReferenceMembership[] {

@@ -37,6 +37,9 @@ function inflict(world: SimWorld, node: SimNode, clients: readonly SimClient[], 
       node.powerLossDownMs = fault.downMs;
       disk.files.faults.powerLossAtStep = disk.files.steps + fault.steps;
       return;
+    case 'powerLossInSnapshot':
+      world.snapshotFaults.push(fault);
+      return;
     case 'stop':
       if (node.serving !== undefined) marks.hit('stop');
       return node.stop(fault.downMs);
@@ -93,7 +96,8 @@ function breakLinks({ nodes, links, marks }: SimWorld, victim: SimNode, fault: L
     for (const [toAt, to] of nodes.entries()) {
       if (at === toAt) continue;
       if (fault.kind === 'partition') {
-        const [inSide, toSide] = [at, toAt].map((number) => ((fault.side >> number) & 1) === 1);
+        const side = fault.side === 0 ? 1 << nodes.indexOf(victim) : fault.side;
+        const [inSide, toSide] = [at, toAt].map((number) => ((side >> number) & 1) === 1);
         if (inSide !== toSide && !(fault.oneWay && inSide === true)) links.cut(from.name, to.name, fault.forMs);
       } else if (from === victim || to === victim) {
         if (fault.kind === 'lossyLinks') links.makeLossy(from.name, to.name, fault.forMs, fault.lossEvery);
@@ -130,14 +134,17 @@ function breakDisk(world: SimWorld, node: SimNode, fault: DiskFault): void {
 /** Everything works again once it resolves. */
 export async function heal(world: SimWorld, clients: readonly SimClient[]): Promise<void> {
   const { syncMs, commitMs, lookCostMs } = world.plan.knobs;
-  for (const { disk, database, machine } of world.nodes) {
+  for (const node of world.nodes) {
+    const { disk, database, machine } = node;
     disk.repair();
     database.failsNext = false;
+    node.powerLossAtStart = undefined;
     disk.files.faults.powerLossAtStep = undefined;
     disk.syncMs = syncMs;
     database.timing.commitMs = commitMs;
     machine.lookCostMs = lookCostMs;
   }
+  world.snapshotFaults.length = 0;
   for (const { watches } of clients) watches.setReading(true);
   world.links.heal();
   const stuckUntilMs = Math.max(

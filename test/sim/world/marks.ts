@@ -71,6 +71,7 @@ export const CLUSTER_MARKS = [
   'movedLeader',
   'snapshotSent',
   'snapshotTakenOver',
+  'powerLossInSnapshot',
   'servedByFollower',
   'memberAdded',
   'memberPromoted',
@@ -98,8 +99,9 @@ export class Marks {
   add(other: ReadonlyMap<Mark, number>): void {
     for (const [mark, count] of other) this.hit(mark, count);
   }
+}
 
-  missing(): Mark[] {
-    return [...MARKS, ...CLUSTER_MARKS].filter((mark) => !this.counts.has(mark));
-  }
+/** What a batch has not come across. */
+export function missingMarks(counts: ReadonlyMap<Mark, number>): Mark[] {
+  return [...MARKS, ...CLUSTER_MARKS].filter((mark) => !counts.has(mark));
 }

@@ -111,6 +111,11 @@ export class SimNode {
       new SeededRandom(this.#random.uint32()),
     );
     this.#process = process;
+    if (this.powerLossAtStart !== undefined) {
+      const { files } = this.disk;
+      files.faults.powerLossAtStep = files.steps + this.powerLossAtStart;
+      this.powerLossAtStart = undefined;
+    }
     const { segmentBytes, inlineSync, fillAhead } = this.#knobs;
     const { mutation } = this.#host;
     const files = new ProcessFiles(this.disk.files, () => process.alive);
@@ -174,6 +179,9 @@ export class SimNode {
     } else if (process.hasLeft) this.retire();
     else if (process.hasExited) this.crash(false, SUPERVISOR_MS);
   }
+
+  /** The next process loses its power at this operation on the disk. */
+  powerLossAtStart: number | undefined;
 
   /** How long the machine is off after a power loss in the middle of a write. */
   powerLossDownMs = SUPERVISOR_MS;
@@ -397,7 +405,7 @@ export class SimProcess {
       const mark = MARK_OF_MESSAGE.get(message);
       if (mark !== undefined) this.#host.marks.hit(mark);
       const { scheduler, trace } = this.#host;
-      trace.line(scheduler.nowMs, `${this.name} logs: ${message}${fields === undefined ? '' : ` ${show(fields)}`}`);
+      trace.line(scheduler.nowMs, `${this.name} logs: ${message}`, fields && (() => show(fields)));
     };
     const logger: RootLogger = {
       debug: log,

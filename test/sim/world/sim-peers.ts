@@ -39,6 +39,8 @@ export interface PeersHost {
   readonly nodes: readonly SimNode[];
   readonly roster: Roster;
   readonly mutation: Mutation | undefined;
+  /** A snapshot begins to arrive there. */
+  snapshotArrives(node: SimNode): void;
   /** A message leaves the process. */
   sent(process: SimProcess, message: Message): void;
 }
@@ -218,7 +220,7 @@ export class SimPeers implements PeerNetwork, PeerTransport {
 
   /** As the real transport: whoever was removed is told so, and a sender that is not known yet can be answered. */
   #receive(handler: PeerHandler, message: Message, sender: SimPeers): void {
-    const { from } = message;
+    const from = sender.#process.member?.state.memberId ?? message.from;
     if (!this.#peers.has(from)) {
       if (handler.isRemoved(from)) return sender.#hearOfRemoval(this.#process.node);
       this.#remotes.set(from, sender.#process.node);
@@ -275,6 +277,7 @@ export class SimPeers implements PeerNetwork, PeerTransport {
     const receiver = node.process;
     const handler = receiver?.peers.handler;
     if (receiver === undefined || handler === undefined) throw new PeerCallError('nobody there');
+    this.#host.snapshotArrives(node);
     const received = this.#received(node, chunks);
     await receiver.unlessDead(handler.receiveSnapshot(decodeMessage(encodeMessage(message)), received));
     await this.#travel(node.name, this.#process.node);

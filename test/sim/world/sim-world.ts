@@ -11,7 +11,7 @@ import { RaftLogs } from '../checks/raft-logs.ts';
 import type { MembershipChange } from '../model/reference-cluster.ts';
 import { describeEntry } from '../model/reference-member.ts';
 import type { Mutation } from '../mutations.ts';
-import type { Plan } from '../plan.ts';
+import type { Fault, Plan } from '../plan.ts';
 import { Links } from './links.ts';
 import { Marks } from './marks.ts';
 import { Roster } from './roster.ts';
@@ -42,6 +42,8 @@ export class SimWorld implements NodeHost {
   readonly locks = new LockBook();
   readonly raftLogs: RaftLogs;
   violation: Violation | undefined;
+  /** For whoever receives a snapshot next. */
+  readonly snapshotFaults: Extract<Fault, { kind: 'powerLossInSnapshot' }>[] = [];
   /** The newest revision that any client has been told of. */
   seenRevision = 0;
   /** Requests whose clients never learned what came of them. */
@@ -164,6 +166,16 @@ export class SimWorld implements NodeHost {
 
   closed(process: SimProcess): void {
     this.raftLogs.closed(process);
+  }
+
+  snapshotArrives(node: SimNode): void {
+    const fault = this.snapshotFaults.shift();
+    if (fault === undefined) return;
+    const { files } = node.disk;
+    this.marks.hit('powerLossInSnapshot');
+    node.powerLossDownMs = fault.downMs;
+    if (fault.atStart) node.powerLossAtStart = fault.steps;
+    else files.faults.powerLossAtStep = files.steps + fault.steps;
   }
 
   sent(process: SimProcess, message: Message): void {

@@ -22,10 +22,13 @@ export class Trace {
     this.#text(label);
   }
 
-  line(atMs: number, text: string): void {
+  /** `details` are for whoever reads it: they cost more than they tell two traces apart. */
+  line(atMs: number, text: string, details?: () => string): void {
     this.#number(atMs * 1000);
     this.#text(text);
-    this.lines?.push(`${atMs.toFixed(3).padStart(12)}  ${text}`);
+    if (this.lines === undefined) return;
+    const shown = details === undefined ? text : `${text} ${details()}`;
+    this.lines.push(`${atMs.toFixed(3).padStart(12)}  ${shown}`);
   }
 
   #number(value: number): void {
