@@ -176,14 +176,7 @@ async function refuseSecondFounding(config: ServerConfig, calls: PeerCalls, self
 
 /** The cluster knows this member already: by its peer URLs. The log comes from the leader. */
 async function joinCluster(options: WalOptions, config: ServerConfig, calls: PeerCalls): Promise<OpenedLog> {
-  const others = urlsOfOthers(config);
-  if (others.length === 0) throw new Error('--initial-cluster-state=existing: --initial-cluster names no other member');
-  const { clusterId, members } = await calls.members(others).catch((error: unknown) => {
-    throw new Error(
-      `cannot fetch cluster info from peer urls: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  });
-  const self = matchMembers(config.initialCluster, members, config.name);
+  const { clusterId, members, self } = await findCluster(config, calls);
   await checkVersions(
     members.filter(({ id }) => id !== self.id),
     calls,
@@ -201,6 +194,32 @@ async function joinCluster(options: WalOptions, config: ServerConfig, calls: Pee
     entries: [],
     contacts: members,
   };
+}
+
+/**
+ * Asks one member after the other: one that is behind knows older members, and may stay behind until this one has joined and
+ * there is a quorum again.
+ */
+async function findCluster(
+  config: ServerConfig,
+  calls: PeerCalls,
+): Promise<PeerMembers & { readonly self: ClusterMember }> {
+  const others = urlsOfOthers(config);
+  if (others.length === 0) throw new Error('--initial-cluster-state=existing: --initial-cluster names no other member');
+  let mismatch: unknown;
+  let silence: unknown;
+  for (const url of others) {
+    const found = await calls.members([url]).catch((error: unknown) => void (silence ??= error));
+    try {
+      if (found) return { ...found, self: matchMembers(config.initialCluster, found.members, config.name) };
+    } catch (error) {
+      mismatch ??= error;
+    }
+  }
+  if (mismatch !== undefined) throw mismatch;
+  throw new Error(
+    `cannot fetch cluster info from peer urls: ${silence instanceof Error ? silence.message : String(silence)}`,
+  );
 }
 
 /** This member among those of the cluster. Throws if --initial-cluster says anything but what the cluster says. */

@@ -148,6 +148,20 @@ describe('joining a cluster', () => {
     }
   });
 
+  test('asks the next member where one is behind, or does not answer', async () => {
+    const answers = [
+      () => Promise.resolve({ clusterId: 77n, members: [] }),
+      () => Promise.resolve({ clusterId: 77n, members: [member(5n, ''), ...others] }),
+    ];
+    for (const first of [() => Promise.reject(new PeerCallError('nobody answers')), answers[0]]) {
+      const left = [first, answers[1]];
+      const network = answering(() => left.shift()!()!);
+      const state = await new DataDirectory().open(JOINING, network);
+      expect([state.memberId, network.asked]).toEqual([5n, [['http://b:2380'], ['http://c:2380']]]);
+      await closeState(state);
+    }
+  });
+
   test('is refused where the flags and the cluster differ, and leaves nothing behind', async () => {
     const cases: [string, bigint[] | undefined, string][] = [
       ['member count', [5n, 2n], 'member count is unequal: --initial-cluster has 3, the cluster 2'],
