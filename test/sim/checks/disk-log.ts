@@ -46,8 +46,9 @@ export class DiskLog {
     return index <= this.#start || (index <= this.durableIndex && this.termAt(index) === term);
   }
 
+  /** It cannot vote for another one in that term, whatever happens. */
   hasVoted(term: number, candidate: bigint): boolean {
-    return this.#votes.get(term) === candidate;
+    return this.#term > term || this.#votes.get(term) === candidate;
   }
 
   /** The last change of the members before an index; 0 if there is none. */

@@ -104,12 +104,11 @@ export class RaftLogs {
     const { raft, disk } = followed;
     const { type, reject, term, index, to, from } = message;
     if (type === MessageType.MsgVote) this.#voted(process, from, term, from);
-    if (reject || term !== raft.term) return;
-    if (type === MessageType.MsgVoteResp) {
+    if (type === MessageType.MsgVoteResp && !reject) {
       this.#voted(process, from, term, to);
       require(disk.hasVoted(term, to), 'vote not durable', () => `${process.name} votes for ${to} in term ${term}`);
     }
-    if (type === MessageType.MsgAppResp) {
+    if (type === MessageType.MsgAppResp && !reject && term === raft.term) {
       require(index <= disk.durableIndex, 'acknowledged, not durable', () => {
         return `${process.name} acknowledges ${index}, and is durable up to ${disk.durableIndex}`;
       });
