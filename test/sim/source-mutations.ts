@@ -154,11 +154,6 @@ export const SOURCE_MUTATIONS: readonly SourceMutation[] = [
     before: '{ term, vote: 0n } : { term: current, vote }',
     after: '{ term, vote: 0n } : { term: current, vote: vote & 0n }',
   }),
-  mutation('a snapshot takes the place of a log that has more', {
-    file: 'src/server/peer-service.ts',
-    before: 'if (node.holds(metadata.index, metadata.term)) {',
-    after: 'if (metadata.index < 0) {',
-  }),
   mutation('a member that was removed stays', {
     file: 'src/embed/membership.ts',
     before: "logger.warn('this member was removed from the cluster');",
