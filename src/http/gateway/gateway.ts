@@ -206,6 +206,7 @@ class EventLoopTurns implements Turns {
   }
 }
 
+const GONE: Status = { code: 1, message: 'context canceled' };
 const UNKNOWN: Status = { code: 2, message: 'no answer' };
 
 function statusOf(error: unknown): Status {
@@ -213,6 +214,8 @@ function statusOf(error: unknown): Status {
   if (error instanceof JsonSyntaxError || error instanceof RequestError) {
     return { code: InvalidArgument, message: error.message };
   }
+  // The connection broke within the body: nobody will see the answer.
+  if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET') return GONE;
   throw error;
 }
 

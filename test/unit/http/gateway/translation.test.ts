@@ -1,5 +1,5 @@
 /** Requests and answers against protobufjs, which knows the wire format by itself, and requests that are none. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeRequest, RequestError } from '../../../../src/http/gateway/request-decoder.ts';
 import { JsonScanner, JsonSyntaxError } from '../../../../src/http/gateway/json-scanner.ts';
