@@ -110,7 +110,7 @@ export class ElectionApi {
     for await (const { header, kv, deleted } of this.#events(caller, { ...below(prefix), startRevision })) {
       if (!deleted) return { header: { ...header, revision: kv.modRevision }, kv };
     }
-    throw new EtcdError(Code.Unknown, OBSERVE_ENDED);
+    throw new EtcdError(Code.Canceled, 'the watch for candidates ended');
   }
 
   /** What the leader proclaims, until it is none any more. */
@@ -152,8 +152,6 @@ export class ElectionApi {
     return { header };
   }
 }
-
-export const OBSERVE_ENDED = 'election: observe closed early';
 
 function missingLeader(): EtcdError {
   return new EtcdError(Code.Unknown, '"leader" field must be provided');

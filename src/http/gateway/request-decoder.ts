@@ -5,6 +5,7 @@ import type { FieldSchema, MessageSchema } from './schema.ts';
 
 /** As deep as the wire format may nest here. */
 const DEPTH_MAX = 100;
+const PLAIN_BYTES_MAX = 64;
 const VARINT = 0;
 const LENGTH = 2;
 
@@ -36,8 +37,8 @@ class RequestDecoder {
     if (depth > DEPTH_MAX) throw new RequestError(`${PROTO}exceeded max recursion depth`);
     if (this.#peek() !== 0x7b) throw this.#unexpected(this.#scalar());
     this.#at++;
-    const seen = new Set<number>();
-    const seenOneofs = new Set<string>();
+    const seen: number[] = [];
+    const seenOneofs: string[] = [];
     while (this.#peek() !== 0x7d) {
       if (this.#json[this.#at] === 0x2c) this.#at++;
       this.#peek();
@@ -49,18 +50,18 @@ class RequestDecoder {
         this.#skipValue();
         continue;
       }
-      if (seen.has(field.number)) throw this.#error(name, `duplicate field ${this.#raw(name)}`);
-      seen.add(field.number);
+      if (seen.includes(field.number)) throw this.#error(name, `duplicate field ${this.#raw(name)}`);
+      seen.push(field.number);
       if (this.#peek() === 0x6e) {
         this.#scalar();
         continue;
       }
       if (field.oneof !== undefined) {
-        if (seenOneofs.has(field.oneof)) {
+        if (seenOneofs.includes(field.oneof)) {
           const oneof = `${schema.fullName}.${field.oneof}`;
           throw this.#error(name, `error parsing ${this.#raw(name)}, oneof ${oneof} is already set`);
         }
-        seenOneofs.add(field.oneof);
+        seenOneofs.push(field.oneof);
       }
       if (field.repeated) this.#list(field, depth);
       else this.#value(field, depth);
@@ -173,6 +174,7 @@ class RequestDecoder {
   }
 
   #text(token: Token): string {
+    if (isPlain(this.#json, token)) return this.#json.toString('latin1', token.start + 1, token.end - 1);
     const bytes = this.#json.subarray(token.start + 1, token.end - 1);
     if (!isUtf8(bytes)) throw this.#syntaxError(token, 'invalid UTF-8 in string');
     if (!bytes.includes(0x5c)) return bytes.toString('utf8');
@@ -228,6 +230,16 @@ function tagOf(field: FieldSchema, wireType: number): number {
 
 function isWordByte(byte: number): boolean {
   return byte > 0x20 && byte !== 0x2c && byte !== 0x7d && byte !== 0x5d && byte !== 0x3a;
+}
+
+/** Short and without anything that has to be decoded: as nearly all names and most values are. */
+function isPlain(json: Buffer, { start, end }: Token): boolean {
+  if (end - start > PLAIN_BYTES_MAX) return false;
+  for (let at = start + 1; at < end - 1; at++) {
+    const byte = json[at] ?? 0;
+    if (byte >= 0x80 || byte === 0x5c) return false;
+  }
+  return true;
 }
 
 function endOfString(json: Buffer, start: number): number {

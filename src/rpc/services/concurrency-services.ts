@@ -17,7 +17,7 @@ import {
   encodeLockResponse,
   encodeUnlockResponse,
 } from '../../gen/v3lockpb.ts';
-import { OBSERVE_ENDED, type ElectionApi } from '../../server/election-api.ts';
+import type { ElectionApi } from '../../server/election-api.ts';
 import type { LockApi } from '../../server/lock-api.ts';
 import type { ServiceRegistry } from '../service-registry.ts';
 import type { StreamCall, UnaryHandler } from '../transport.ts';
@@ -73,7 +73,8 @@ async function observe(call: StreamCall, elections: ElectionApi, bytes: Uint8Arr
     }
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;
-    call.fail(new EtcdError(Code.Unknown, OBSERVE_ENDED));
+    // What it ends for is not told, neither by etcd.
+    call.end();
   }
 }
 

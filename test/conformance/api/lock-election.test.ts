@@ -225,6 +225,15 @@ describeTargets(
       const leader = (name: string): Promise<unknown> => as(user, 'v3electionpb.Election', 'Leader', { name });
       await expectStatus(leader('own/election'), Status.Unknown, 'election: no leader');
       await expectStatus(leader('other'), Status.Unknown, denied);
+      for (const who of [user, nobody, forged]) {
+        const observer = target().client.serverStream(
+          'v3electionpb.Election',
+          'Observe',
+          { name: 'other' },
+          who.options,
+        );
+        expect(await observer.end()).toBeUndefined();
+      }
       await as(user, 'v3electionpb.Election', 'Campaign', { name: 'own/election', value: 'me' });
       expect(await leader('own/election')).toMatchObject({ kv: { value: new TextEncoder().encode('me') } });
     });

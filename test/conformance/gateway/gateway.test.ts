@@ -254,6 +254,8 @@ describe.skipIf(reason !== undefined)('the JSON gateway answers as etcd does', (
     await expectSame('/v3/kv/range', range);
     await expectSame('/v3/kv/range', range, { headers: { Authorization: 'forged' } });
     await expectSame('/v3/lease/keepalive', '{"ID":5}');
+    await expectSame('/v3/election/observe', '{"name":"AA=="}');
+    await expectSame('/v3/lock/lock', '{"name":"AA=="}');
     await expectSameLines('/v3/watch', `{"create_request":${range}}`, 1);
     await expectSame('/v3/auth/authenticate', '{"name":"root","password":"wrong"}');
     const tokens = await Promise.all(

@@ -44,6 +44,68 @@ describe('HttpServer', () => {
     expect(await response.text()).toBe('PUT /a b 1+2 ü');
   });
 
+  it('gives the body to a handler that reads it, and goes on with the next request on the connection', async () => {
+    const { url } = await serve(async (request) => {
+      if (request.path === '/unread') return text(200, 'unread');
+      let bytes = 0;
+      for await (const chunk of request.body) {
+        bytes += chunk.length;
+        if (request.path === '/some') break;
+      }
+      return text(200, String(bytes > 0 && request.path === '/some' ? 'some' : bytes));
+    });
+    for (const [path, answer] of [
+      ['/all', '300000'],
+      ['/unread', 'unread'],
+      ['/some', 'some'],
+      ['/all', '300000'],
+    ]) {
+      const response = await fetch(url + (path ?? ''), { method: 'POST', body: 'x'.repeat(300_000) });
+      expect(await response.text()).toBe(answer);
+    }
+  });
+
+  it('sends an iterable as it comes, and ends it when the client is gone', async () => {
+    let isEnded = false;
+    let signal: AbortSignal | undefined;
+    const parts = async function* (): AsyncGenerator<string> {
+      try {
+        for (let i = 0; ; i++) {
+          yield `${i}\n`;
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      } finally {
+        isEnded = true;
+      }
+    };
+    const { url } = await serve((request) => {
+      signal = request.signal;
+      return { status: 200, headers: {}, body: parts() };
+    });
+    const gone = new AbortController();
+    const response = await fetch(url, { signal: gone.signal });
+    const reader = response.body?.getReader();
+    let seen = '';
+    while (!seen.includes('3\n')) seen += Buffer.from((await reader?.read())?.value ?? []).toString();
+    expect(seen.startsWith('0\n1\n')).toBe(true);
+    expect(signal?.aborted).toBe(false);
+    gone.abort();
+    await expect.poll(() => isEnded).toBe(true);
+    expect(signal?.aborted).toBe(true);
+  });
+
+  it('cuts an answer short whose parts fail, and logs it', async () => {
+    const error = vi.fn<Logger['error']>();
+    const parts = async function* (): AsyncGenerator<string> {
+      yield 'begin';
+      throw new TypeError('a bug');
+    };
+    const { url } = await serve(() => ({ status: 200, headers: {}, body: parts() }), { ...silentLogger, error });
+    const response = await fetch(url);
+    await expect(response.text()).rejects.toThrow();
+    expect(error).toHaveBeenCalledOnce();
+  });
+
   it('answers HEAD without a body', async () => {
     const { url } = await serve(() => text(200, 'a body'));
     const response = await fetch(url, { method: 'HEAD' });
