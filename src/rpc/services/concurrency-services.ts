@@ -1,5 +1,5 @@
 /** v3lockpb.Lock and v3electionpb.Election. */
-import { Code, EtcdError } from '../../base/etcd-error.ts';
+import { Code, EtcdError, etcdError } from '../../base/etcd-error.ts';
 import { ElectionService, LockService } from '../../gen/services.ts';
 import {
   decodeCampaignRequest,
@@ -25,6 +25,8 @@ import { drained } from './drained.ts';
 
 /** Changes of leader that an observer has not taken; beyond, it gets what is current when it does. */
 const OBSERVER_BACKLOG_BYTES = 256 * 1024;
+
+const STOPPED = etcdError('Stopped').message;
 
 export function registerLock(registry: ServiceRegistry, locks: LockApi): void {
   const { Lock, Unlock } = LockService.methods;
@@ -84,12 +86,13 @@ function withoutCodes(handler: UnaryHandler): UnaryHandler {
     try {
       return await handler(ctx, request);
     } catch (error) {
-      if (!(error instanceof EtcdError) || isEnd(error.code)) throw error;
+      if (!(error instanceof EtcdError) || isEnd(error)) throw error;
       throw new EtcdError(Code.Unknown, error.message);
     }
   };
 }
 
-function isEnd(code: Code): boolean {
-  return code === Code.Canceled || code === Code.DeadlineExceeded;
+/** A call that is cut off, by its client or with the server, is told so: the client may try another member. */
+function isEnd({ code, message }: EtcdError): boolean {
+  return code === Code.Canceled || code === Code.DeadlineExceeded || message === STOPPED;
 }

@@ -240,3 +240,22 @@ describeTargets(
   },
   CHEAP_PASSWORDS,
 );
+
+describeTargets('a lock service that stops', (target) => {
+  it('lets those go who wait, as unavailable', async (context) => {
+    const { client, kind, server } = target();
+    if (kind === 'etcd') {
+      const reason = 'etcd does so too, but takes 7 s to stop';
+      console.info(`skipped: ${context.task.name}: ${reason}`);
+      context.skip(reason);
+    }
+    const name = target().prefix();
+    const lock = (): Promise<LockResponse> => client.unary('v3lockpb.Lock', 'Lock', { name });
+    await lock();
+    const waiting = expect(lock()).rejects.toMatchObject({ code: Status.Unavailable });
+    await expect.poll(async () => (await client.range(under(name))).count).toBe(2n);
+    server.signal('SIGTERM');
+    await waiting;
+    await server.exited();
+  });
+});

@@ -292,13 +292,14 @@ function shown(target: Target, { status, headers, body }: HttpAnswer): string {
  */
 let isSpaced = true;
 
-/** Ids by their names, and terms, which depend on how elections went. */
+/** Ids by their names, terms, which depend on how elections went, and times to live, which run. */
 function ids({ clusterId, memberId }: Target, text: string): string {
   const spaced = isSpaced ? text : text.replaceAll(/, (?=["{[])/g, ',').replaceAll('\u00a0', ' ');
   return spaced
     .replaceAll(String(clusterId), 'CLUSTER')
     .replaceAll(String(memberId), 'MEMBER')
-    .replaceAll(/"raft_term":"\d+"/g, '"raft_term":"TERM"');
+    .replaceAll(/"raft_term":"\d+"/g, '"raft_term":"TERM"')
+    .replaceAll(/"TTL":"(?:5\d|60)"/g, '"TTL":"60"');
 }
 
 function firstLines(url: string, body: string, count: number): Promise<string> {
