@@ -196,6 +196,7 @@ export class Member {
       dir: state.databaseDir,
       buffer: state.buffer,
       jobs: this.jobs,
+      clock,
       meta: () => appliedRows(this.#applied(), cluster.version),
       version: () => storedStorageVersion(cluster.version) ?? '',
     });

@@ -8,6 +8,8 @@ import { Violation } from './world/violation.ts';
 
 /** A run that has not ended by then goes round in circles. */
 const EVENTS_MAX = 400_000;
+/** Then the process's own loop goes round once. */
+const EVENTS_PER_TURN = 5000;
 
 export interface RunOptions {
   /** Keep the trace as text. */
@@ -44,43 +46,54 @@ export async function runPlan(plan: Plan, { withText = false, mutation }: RunOpt
   };
 }
 
-/** Event by event, and after each until nothing more follows from it. Returns how many there were. */
-async function drive(world: SimWorld): Promise<number> {
+/** Event by event, and after each until nothing more follows from it. Resolves with how many there were. */
+function drive(world: SimWorld): Promise<number> {
   let over = false;
-  const fail = (error: unknown): void => blame(world, error);
-  new Scenario(world).run().then(
-    () => {
-      over = true;
-    },
-    (error: unknown) => world.failed(Violation.of(error)),
-  );
-  await settled();
   let events = 0;
-  while (!over && world.violation === undefined) {
+  const begin = (): void => {
+    new Scenario(world).run().then(
+      () => {
+        over = true;
+      },
+      (error: unknown) => world.failed(Violation.of(error)),
+    );
+    settle();
+  };
+  /** False when there is nothing left to do. */
+  const step = (): boolean => {
+    if (over || world.violation !== undefined) return false;
     const event = world.scheduler.next();
     if (event === undefined || ++events > EVENTS_MAX) {
-      world.failed(
-        new Violation('no end', event === undefined ? 'nothing is left to happen' : `after ${events} events`),
-      );
-      break;
+      const why = event === undefined ? 'nothing is left to happen' : `after ${events} events`;
+      world.failed(new Violation('no end', why));
+      return false;
     }
     world.trace.step(world.nowMs, event.label);
     try {
       event.run();
-      await settled();
+      settle();
       world.afterEvent();
     } catch (error) {
-      fail(error);
+      blame(world, error);
     }
-  }
-  return events;
+    return true;
+  };
+  return new Promise((resolve) => {
+    const turn = (): void => {
+      if (events === 0) begin();
+      for (let left = EVENTS_PER_TURN; left > 0; left--) if (!step()) return resolve(events);
+      setImmediate(turn);
+    };
+    setImmediate(turn);
+  });
 }
 
-/** All promises that can settle have, and their followers too. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+/**
+ * All promises that can settle do, and their followers too, and whoever is to hear of a rejection does: what Node does after
+ * each callback, done here without going round its loop, which would take as long as all the rest.
+ */
+function settle(): void {
+  (process as unknown as { _tickCallback(): void })._tickCallback();
 }
 
 function blame(world: SimWorld, error: unknown): void {

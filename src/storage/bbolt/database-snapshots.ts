@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { assert } from '../../base/assert.ts';
 import type { WriteBuffer } from '../../mvcc/write-buffer.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { File, FileSystem } from '../../ports/file-system.ts';
 import type { JobRunner } from '../../server/job-runner.ts';
 import type { DatabaseSnapshot, SnapshotSource } from '../../server/snapshot-source.ts';
@@ -19,6 +20,7 @@ export interface DatabaseSnapshotsParts {
   readonly dir: string;
   readonly buffer: WriteBuffer;
   readonly jobs: JobRunner;
+  readonly clock: Clock;
   /** The rows of bucket `meta` that must match the state pinned in the same step. */
   readonly meta: () => MetaRows;
   /** Version of the storage schema; empty where the database does not say. */
@@ -38,7 +40,7 @@ export class DatabaseSnapshots implements SnapshotSource {
   }
 
   async open(): Promise<DatabaseSnapshot> {
-    const { files, dir, buffer, jobs, meta, version } = this.#parts;
+    const { files, dir, buffer, jobs, clock, meta, version } = this.#parts;
     const path = `${dir}/${this.#next++}${SUFFIX}`;
     const file = files.open(path, 'create');
     const close = (): void => {
@@ -52,7 +54,7 @@ export class DatabaseSnapshots implements SnapshotSource {
       const schema = version();
       const sizeBytes = await jobs.run(new SnapshotJob(buffer.pin(), writer, meta()));
       gathered.flush();
-      return new OpenSnapshot(file, sizeBytes, schema, close);
+      return new OpenSnapshot(file, sizeBytes, schema, clock, close);
     } catch (error) {
       close();
       throw error;
@@ -65,10 +67,12 @@ class OpenSnapshot implements DatabaseSnapshot {
   readonly version: string;
   readonly close: () => void;
   readonly #file: File;
+  readonly #clock: Clock;
   readonly #hash = createHash('sha256');
 
-  constructor(file: File, sizeBytes: number, version: string, close: () => void) {
+  constructor(file: File, sizeBytes: number, version: string, clock: Clock, close: () => void) {
     this.#file = file;
+    this.#clock = clock;
     this.sizeBytes = sizeBytes;
     this.version = version;
     this.close = close;
@@ -82,7 +86,7 @@ class OpenSnapshot implements DatabaseSnapshot {
       this.#hash.update(chunk);
       yield chunk;
       // Let others go between two chunks.
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => this.#clock.soon(resolve));
     }
   }
 
