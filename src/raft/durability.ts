@@ -22,13 +22,12 @@ export class Durability {
   /** In the order of their sequence. The caller bounds how many there are. */
   #underWay: Write[] = [];
   #term: number;
-  #commit: number;
   #commitStarted: number;
 
   constructor(log: RaftLog, term: number, commit: number) {
     this.#log = log;
     this.#term = term;
-    this.#commit = this.#commitStarted = commit;
+    this.#commitStarted = commit;
   }
 
   /** The term that survives a crash. */
@@ -36,12 +35,7 @@ export class Durability {
     return this.#term;
   }
 
-  /** A commit index that is known after a crash, if no higher one is. */
-  get commit(): number {
-    return this.#commit;
-  }
-
-  /** Likewise, once all writes under way are done. */
+  /** A commit index that will survive a crash once all writes under way are done. */
   get commitStarted(): number {
     return this.#commitStarted;
   }
@@ -56,7 +50,7 @@ export class Durability {
     for (const { term, commit } of this.#underWay.filter((write) => write.sequence <= sequence)) {
       assert(term >= this.#term, 'terms written out of order', { term, durable: this.#term });
       this.#term = term;
-      this.#commit = commit;
+      this.#log.setDurableCommit(commit);
     }
     this.#underWay = this.#underWay.filter((write) => write.sequence > sequence);
     let durable = this.#log.offeredToPersist;

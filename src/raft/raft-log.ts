@@ -35,6 +35,8 @@ export class RaftLog {
   #entries: Entry[];
   #bytes = 0;
   #committed: number;
+  /** A commit index that is known after a crash, if no higher one is. */
+  #durableCommit: number;
   /** The last change of the members that came to be committed while this log is in memory; 0 if none did. */
   #committedChange = 0;
   #applied: number;
@@ -60,6 +62,7 @@ export class RaftLog {
     this.#durable = this.lastIndex;
     // The hard state's commit index is not synced by itself, so a snapshot or the state machine can be ahead of it.
     this.#committed = Math.max(hardState.commit, snapshot.index, applied);
+    this.#durableCommit = this.#committed;
     assert(this.#committed <= this.lastIndex, 'the log ends before the commit index', {
       commit: this.#committed,
       lastIndex: this.lastIndex,
@@ -90,6 +93,14 @@ export class RaftLog {
 
   get committedChange(): number {
     return this.#committedChange;
+  }
+
+  /**
+   * A change of the members is committed, and it might not be known after a crash that it is. Until then nobody acts on it,
+   * here or elsewhere: a member that was removed goes away, and its vote may be what it takes to find out once more.
+   */
+  get hidesChange(): boolean {
+    return this.#committedChange > this.#durableCommit;
   }
 
   get applied(): number {
@@ -222,6 +233,10 @@ export class RaftLog {
     this.#durable = Math.min(index, this.#offeredToPersist);
   }
 
+  setDurableCommit(index: number): void {
+    this.#durableCommit = Math.max(this.#durableCommit, index);
+  }
+
   /** The next entries to apply, in the limit of `bytesMax` for these and of `applyingBytesMax` for all not yet applied. */
   takeCommitted(bytesMax: number, applyingBytesMax: number): Entry[] {
     if (!this.hasCommitted(applyingBytesMax)) return [];
@@ -297,7 +312,8 @@ export class RaftLog {
   }
 
   #appliable(): number {
-    return this.#awaitsSnapshot ? 0 : Math.min(this.#committed, this.#durable);
+    if (this.#awaitsSnapshot) return 0;
+    return Math.min(this.#committed, this.#durable, this.hidesChange ? this.#durableCommit : Infinity);
   }
 
   #push(entries: readonly Entry[]): void {

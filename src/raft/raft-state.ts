@@ -224,12 +224,10 @@ export class RaftState {
    * A granted vote and an accepted entry must survive a crash; a refusal promises nothing. A vote request states where
    * the log ends and follows a vote for oneself; if a crash undid either, the votes it brings could elect a member that
    * lacks committed entries. A leader's messages use its term, which must not be given out twice.
-   *
-   * And nobody learns from this member that a change of the members is committed before that survives a crash here: a
-   * member that was removed goes away then, and its vote may be what the others would need to find out once more.
+   * What tells of a commit has to wait where that commit is to be kept to oneself (RaftLog.hidesChange).
    */
   #promisesStorage(message: Message): boolean {
-    if (this.log.committedChange > this.durability.commit) return true;
+    if (this.log.hidesChange) return true;
     switch (message.type) {
       case MessageType.MsgAppResp:
       case MessageType.MsgVoteResp:
