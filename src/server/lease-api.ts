@@ -98,9 +98,11 @@ export class LeaseApi {
   }
 
   #timeToLive(request: LeaseTimeToLiveRequest): LeaseTimeToLiveResponseInit | Promise<LeaseTimeToLiveResponseInit> {
-    const { lessor, store } = this.#core.parts;
+    const { lessor, store, node, applyLoop } = this.#core.parts;
     const header = this.#core.header(store.currentRev);
-    if (!lessor.primary) return this.#timeToLiveOfLeader(request);
+    // What others were told of may be committed, and not applied here.
+    const isLevel = applyLoop.appliedIndex >= node.commitIndex;
+    if (!lessor.primary || !isLevel) return this.#timeToLiveOfLeader(request);
     return { header, ID: request.ID, ...(this.#timeToLiveHere(request) ?? { TTL: -1 }) };
   }
 
