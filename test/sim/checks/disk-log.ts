@@ -75,7 +75,10 @@ export class DiskLog {
 
   /** What was durable here must be in what the next process finds. */
   requireKept(name: string, next: DiskLog): void {
-    for (let index = Math.max(this.#start, next.#start) + 1; index <= this.durableIndex; index++) {
+    // A snapshot from the leader that this log is in conflict with takes the place of all of it.
+    const known = this.termAt(next.#start);
+    const end = known === undefined || known === next.#startTerm ? this.durableIndex : 0;
+    for (let index = Math.max(this.#start, next.#start) + 1; index <= end; index++) {
       const [was, is] = [this.termAt(index), next.termAt(index)];
       require(was === is, 'durable entry lost', () =>
         `${name} finds entry ${index} of term ${is}, it was of term ${was}`);
