@@ -155,7 +155,7 @@ describe('joining a cluster', () => {
     ];
     for (const first of [() => Promise.reject(new PeerCallError('nobody answers')), answers[0]]) {
       const left = [first, answers[1]];
-      const network = answering(() => left.shift()!()!);
+      const network = answering(() => left.shift()!());
       const state = await new DataDirectory().open(JOINING, network);
       expect([state.memberId, network.asked]).toEqual([5n, [['http://b:2380'], ['http://c:2380']]]);
       await closeState(state);
