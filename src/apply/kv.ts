@@ -1,4 +1,6 @@
 /** Puts, deletes, ranges and txns as they are carried out on the store. */
+import { type KeyInterval, intervalHolds, intervalOf } from '../auth/key-interval.ts';
+import { EMPTY } from '../base/bytes.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import { decodeKeyValue } from '../gen/mvccpb.ts';
 import type {
@@ -107,12 +109,26 @@ function choosePath(txn: WriteTxn, request: TxnRequest): Path {
 
 /** All puts of the path are checked before any of its ranges: the first error is the one that is answered. */
 function checkPath(store: MvccStore, txn: WriteTxn, leaseExists: LeaseExists, path: Path): void {
-  forEachOp(path, ({ requestPut }) => {
-    if (requestPut !== undefined) checkPut(txn, leaseExists, requestPut);
+  const writes: PathWrite[] = [];
+  forEachOp(path, ({ requestPut, requestDeleteRange }) => {
+    if (requestPut !== undefined) {
+      checkPut(txn, leaseExists, requestPut, writes);
+      writes.push({ deletes: false, interval: intervalOf(requestPut.key, EMPTY) });
+    }
+    if (requestDeleteRange !== undefined) {
+      const { key, rangeEnd } = requestDeleteRange;
+      writes.push({ deletes: true, interval: intervalOf(key, rangeEnd) });
+    }
   });
   forEachOp(path, ({ requestRange }) => {
     if (requestRange !== undefined) checkRangeRevision(store, requestRange);
   });
+}
+
+/** A put or delete of a path, in the order in which they will be carried out. */
+interface PathWrite {
+  readonly deletes: boolean;
+  readonly interval: KeyInterval;
 }
 
 function forEachOp(path: Path, visit: (op: RequestOp) => void): void {
@@ -122,9 +138,12 @@ function forEachOp(path: Path, visit: (op: RequestOp) => void): void {
   }
 }
 
-function checkPut(txn: WriteTxn, leaseExists: LeaseExists, request: PutRequest): void {
-  if ((request.ignoreValue || request.ignoreLease) && txn.get(request.key) === undefined)
-    throw etcdError('KeyNotFound');
+function checkPut(txn: WriteTxn, leaseExists: LeaseExists, request: PutRequest, before: readonly PathWrite[]): void {
+  if (request.ignoreValue || request.ignoreLease) {
+    // A key that another nested txn of the path deletes first passes etcd's own check, and then etcd's process panics.
+    const last = before.findLast(({ interval }) => intervalHolds(interval, request.key));
+    if (last?.deletes === true || txn.get(request.key) === undefined) throw etcdError('KeyNotFound');
+  }
   if (request.lease !== 0n && !leaseExists(request.lease)) throw etcdError('LeaseNotFound');
 }
 

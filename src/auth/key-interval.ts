@@ -21,3 +21,7 @@ export function isOpenEnd(rangeEnd: Uint8Array): boolean {
 export function compareEnd(key: Uint8Array, end: Uint8Array | undefined): number {
   return end === undefined ? -1 : compareBytes(key, end);
 }
+
+export function intervalHolds({ begin, end }: KeyInterval, key: Uint8Array): boolean {
+  return compareBytes(key, begin) >= 0 && compareEnd(key, end) < 0;
+}

@@ -101,7 +101,11 @@ class Pair {
 
   async hash(): Promise<void> {
     const revision = this.random.below(3) === 0 ? 0 : 1 + this.random.below(this.rig.store.currentRev + 1);
-    const ours = outcome(() => ({ ...runJob<HashKv>(this.rig.store.hashKvJob(revision), this.random, () => {}) }));
+    const ours = outcome(() => {
+      const job = this.rig.store.hashKvJob(revision);
+      const { hash, hashRevision, compactRevision, revision: at } = runJob<HashKv>(job, this.random, () => {});
+      return { hash, hashRevision, compactRevision, revision: at };
+    });
     const theirs = await outcomeOf(async () => {
       const { hash, compact_revision, hash_revision, header } = await this.client.hashKv(revision);
       return {
