@@ -1,5 +1,6 @@
 /** From the options that are set to the configuration of the server. */
 import { join } from 'node:path';
+import { readAutoCompaction } from './auto-compaction.ts';
 import { authWarnings, readAuthConfig } from './auth-config.ts';
 import type { ConfigWarning } from './config-warning.ts';
 import { gatesWithoutEffect, readFeatureGates } from './feature-gates.ts';
@@ -55,6 +56,7 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
     initialClusterState: values.get('initial-cluster-state'),
     forceNewCluster: values.get('force-new-cluster'),
     initialClusterToken: values.get('initial-cluster-token'),
+    autoCompaction: readAutoCompaction(values),
     auth: readAuthConfig(values),
     grpcKeepalive: keepalive(values),
     log,

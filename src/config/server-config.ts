@@ -1,5 +1,6 @@
 /** The configuration of a server: checked, complete and frozen. Derived from the options by build-config.ts. */
 import type { InitialMember } from '../server/bootstrap.ts';
+import type { AutoCompaction } from '../server/compaction-schedule.ts';
 import type { TlsSettings } from '../ports/tls-settings.ts';
 import type { AuthConfig } from './auth-config.ts';
 import type { FeatureGates } from './feature-gates.ts';
@@ -86,6 +87,8 @@ export interface ServerConfig {
   readonly maxConcurrentStreams: number;
   readonly compactionBatchLimit: number;
   readonly compactionSleepMs: number;
+  /** undefined: only clients compact. */
+  readonly autoCompaction: AutoCompaction | undefined;
   readonly watchProgressNotifyMs: number;
   /** Between two checkpoints of what is left of a lease; 0: none. */
   readonly leaseCheckpointMs: number;

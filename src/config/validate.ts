@@ -1,4 +1,5 @@
 /** Rules that etcd has for single options and for options together. Each throws a ConfigError with one line. */
+import { readAutoCompaction } from './auto-compaction.ts';
 import { ConfigError, invalidValue } from './config-error.ts';
 import { defaultOf, type OptionValues } from './option-values.ts';
 import { type OptionName, specOf } from './options.ts';
@@ -83,10 +84,7 @@ function checkAdvertised(values: OptionValues, fromFile: boolean): void {
 }
 
 function checkCompaction(values: OptionValues): void {
-  const mode = values.get('auto-compaction-mode');
-  if (mode !== 'periodic' && mode !== 'revision') {
-    throw invalid('auto-compaction-mode', mode, 'it must be periodic or revision');
-  }
+  readAutoCompaction(values);
   if (values.get('compact-hash-check-time') <= 0) {
     throw invalid('compact-hash-check-time', values.text('compact-hash-check-time'), 'it must be more than 0');
   }

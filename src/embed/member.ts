@@ -13,15 +13,13 @@ import { ApplyLoop, type ConfChangeOutcome } from '../server/apply-loop.ts';
 import { AuthApi } from '../server/auth-api.ts';
 import { Authenticator } from '../server/authenticator.ts';
 import { ClusterApi } from '../server/cluster-api.ts';
-import { ClusterVersionKeeper } from '../server/cluster-version.ts';
-import { CorruptionChecker } from '../server/corruption-checker.ts';
 import { Compactor } from '../server/compactor.ts';
 import { ServerCore } from '../server/core.ts';
 import { Flusher } from '../server/flusher.ts';
 import { JobRunner } from '../server/job-runner.ts';
 import { LeaseApi } from '../server/lease-api.ts';
 import { handOver } from '../server/leadership.ts';
-import { LeaseKeeper } from '../server/lease-keeper.ts';
+import { LeaderDuties } from '../server/leader-duties.ts';
 import { LogKeeper } from '../server/log-keeper.ts';
 import { NO_PEERS } from '../server/no-peers.ts';
 import { PeerService } from '../server/peer-service.ts';
@@ -52,7 +50,7 @@ import { storeIncoming } from './incoming-snapshot.ts';
 import { Membership } from './membership.ts';
 import { ProposalTimeouts } from './proposal-timeouts.ts';
 import { publish } from './publish.ts';
-import { coreLimits, electionTicks, logKeeperOptions, newRaft, requestMs } from './raft-settings.ts';
+import { coreLimits, electionTicks, leaderDuties, logKeeperOptions, newRaft, requestMs } from './raft-settings.ts';
 
 /** What waits in memory decides how long garbage collections take: large enough for efficient commits, no larger. */
 const FLUSH_BYTES = 4 * 1024 ** 2;
@@ -103,14 +101,12 @@ export class Member {
   readonly #transport: PeerTransport;
   readonly #calls: PeerCalls;
   readonly #membership: Membership;
-  readonly #versionKeeper: ClusterVersionKeeper;
-  readonly #corruption: CorruptionChecker;
+  readonly #duties: LeaderDuties;
   readonly #snapshotDispatch: SnapshotDispatch;
   readonly #requestIds: RequestIds;
   readonly #node: RaftNode;
   readonly #applyLoop: ApplyLoop;
   readonly #logKeeper: LogKeeper;
-  readonly #leaseKeeper: LeaseKeeper;
   readonly #watchDriver: WatchDriver;
   readonly #proposals: Proposals;
   /** As the metrics tell it. */
@@ -187,7 +183,6 @@ export class Member {
       },
       state.applied.index,
     );
-    this.#leaseKeeper = new LeaseKeeper(this.core);
     this.clusterApi = new ClusterApi(this.core, sha1);
     this.leaseApi = new LeaseApi(this.core);
     this.authApi = this.#makeAuthApi();
@@ -209,12 +204,8 @@ export class Member {
       logger: logger.child('server/snapshot-dispatch.ts'),
       failed: (id) => this.#node.reportSnapshot(id, false),
     });
-    this.#versionKeeper = new ClusterVersionKeeper(this.core, config.downgradeCheckMs);
+    this.#duties = new LeaderDuties(this.core, leaderDuties(config));
     this.#versionChanged();
-    this.#corruption = new CorruptionChecker(this.core, {
-      periodMs: config.corruptCheckMs,
-      compactionPeriodMs: config.featureGates.CompactHashCheck ? config.compactHashCheckMs : 0,
-    });
   }
 
   /** Replays the log, finds or becomes the leader, publishes itself; resolves when requests can be served. */
@@ -233,16 +224,15 @@ export class Member {
     );
     // Not of a new member, which holds nothing yet. Others that start just now are answered meanwhile.
     const { config } = this.#parts;
-    if (config.featureGates.InitialCorruptCheck && this.state.applied.index > 0) await this.#corruption.initialCheck();
+    if (config.featureGates.InitialCorruptCheck && this.state.applied.index > 0)
+      await this.#duties.corruption.initialCheck();
     this.#node.start(this.#applyLoop);
     // Committed entries of the last run come first: among them, on the first start, who the voters are.
     await new Promise<void>((resolve) => this.#applyLoop.whenApplied(this.state.hardState.commit, resolve));
     this.#beginElection();
     await publish(this.core, config);
     await this.#setFirstVersion();
-    this.#versionKeeper.start();
-    this.#corruption.start();
-    this.#leaseKeeper.start();
+    this.#duties.start();
     this.#watchDriver.start(this.hub);
     this.compactor.kick();
   }
@@ -255,11 +245,9 @@ export class Member {
   /** Flushes, and closes what was opened. Requests under way must be over. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#versionKeeper.stop();
-    this.#corruption.stop();
+    this.#duties.stop();
     this.#membership.stop();
     this.#snapshotDispatch.stop();
-    this.#leaseKeeper.stop();
     this.#watchDriver.stop();
     this.core.stop();
     this.jobs.stop();
@@ -435,7 +423,7 @@ export class Member {
     this.state.lessor.promote(config.electionMs, clock.monotonicMs());
     // Not while the entry is being applied.
     clock.soon(() => {
-      if (!this.#isStopped) void this.#versionKeeper.decide();
+      if (!this.#isStopped) void this.#duties.version.decide();
     });
   }
 
@@ -506,7 +494,7 @@ export class Member {
   /** Before clients ask. Where others have to be asked, it may take longer and goes on by itself. */
   async #setFirstVersion(): Promise<void> {
     const { cluster } = this.state;
-    if (cluster.version === undefined || this.#node.isSoleVoter) await this.#versionKeeper.decide();
+    if (cluster.version === undefined || this.#node.isSoleVoter) await this.#duties.version.decide();
   }
 }
 

@@ -4,6 +4,7 @@ import type { ServerConfig } from '../config/server-config.ts';
 import type { RootLogger } from '../observability/logger.ts';
 import { Raft } from '../raft/raft.ts';
 import type { CoreLimits } from '../server/core.ts';
+import type { LeaderDutiesOptions } from '../server/leader-duties.ts';
 import type { LogKeeperOptions } from '../server/log-keeper.ts';
 import type { MemberState } from './member-state.ts';
 
@@ -63,5 +64,16 @@ export function logKeeperOptions(config: ServerConfig): LogKeeperOptions {
     snapshotCount: config.snapshotCount,
     catchupEntries: config.snapshotCatchupEntries,
     memoryBytesMax: LOG_MEMORY_BYTES_MAX,
+  };
+}
+
+export function leaderDuties(config: ServerConfig): LeaderDutiesOptions {
+  return {
+    downgradeCheckMs: config.downgradeCheckMs,
+    corruption: {
+      periodMs: config.corruptCheckMs,
+      compactionPeriodMs: config.featureGates.CompactHashCheck ? config.compactHashCheckMs : 0,
+    },
+    autoCompaction: config.autoCompaction,
   };
 }

@@ -199,14 +199,14 @@ export const CLUSTERING_OPTIONS = [
     name: 'auto-compaction-mode',
     type: 'string',
     default: 'periodic',
-    support: 'noEffect',
+    support: 'supported',
     help: 'What auto-compaction-retention counts: periodic (time) or revision.',
   },
   {
     name: 'auto-compaction-retention',
     type: 'string',
     default: '0',
-    support: 'unsupported',
+    support: 'supported',
     help: 'History that automatic compaction keeps: a duration (a bare number counts hours) or a number of revisions. 0: no automatic compaction.',
   },
 ] as const satisfies readonly OptionSpec[];

@@ -142,7 +142,6 @@ describe('the name and the founding members', () => {
 describe('what is not supported', () => {
   test.each([
     ['--discovery-endpoints=a,b', 'flag --discovery-endpoints is not supported yet (set to "a,b")'],
-    ['--auto-compaction-retention=1h', 'flag --auto-compaction-retention is not supported yet'],
     ['--enable-v2', 'flag --enable-v2 is not supported yet'],
     ['--proxy=on', 'flag --proxy is not supported yet'],
   ])('%s', (flags, line) => expect(failure(flags)).toMatchObject({ line: expect.stringContaining(line), exitCode: 1 }));
@@ -194,9 +193,30 @@ describe('logs', () => {
   ])('%s fails', (flags, line) => expect(failure(flags).line).toContain(line));
 });
 
+describe('automatic compaction', () => {
+  test.each([
+    ['', undefined],
+    ['--auto-compaction-retention=0', undefined],
+    ['--auto-compaction-retention=', undefined],
+    ['--auto-compaction-retention=2', { mode: 'periodic', retentionMs: 7_200_000 }],
+    ['--auto-compaction-retention=90s', { mode: 'periodic', retentionMs: 90_000 }],
+    ['--auto-compaction-mode=revision', undefined],
+    [
+      '--auto-compaction-mode=revision --auto-compaction-retention=1000',
+      { mode: 'revision', retentionRevisions: 1000 },
+    ],
+    ['--auto-compaction-mode=revision --auto-compaction-retention=1us', { mode: 'revision', retentionRevisions: 1000 }],
+  ])('%s', (flags, wanted) => expect(config(flags).autoCompaction).toEqual(wanted));
+});
+
 describe('other rules', () => {
   test.each([
     ['--auto-compaction-mode=foo', 'invalid value "foo" for flag --auto-compaction-mode'],
+    ['--auto-compaction-mode=', 'invalid value "" for flag --auto-compaction-mode'],
+    ['--auto-compaction-retention=abc', 'invalid value "abc" for flag --auto-compaction-retention'],
+    ['--auto-compaction-retention=-5', 'invalid value "-5" for flag --auto-compaction-retention'],
+    ['--auto-compaction-retention=-5m', 'invalid value "-5m" for flag --auto-compaction-retention'],
+    ['--auto-compaction-retention=0x10', 'invalid value "0x10" for flag --auto-compaction-retention'],
     ['--compact-hash-check-time=0', 'invalid value "0" for flag --compact-hash-check-time'],
   ])('%s fails', (flags, line) => expect(failure(flags).line).toContain(line));
 
