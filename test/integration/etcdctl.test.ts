@@ -62,7 +62,7 @@ class Session {
     return text
       .replace(/"raft_term":\d+/g, '"raft_term":TERM')
       .replace(/"RaftTerm" : \d+/g, '"RaftTerm" : TERM')
-      .replace(/took = [\d.]+(µs|ms|s)/g, 'took = TIME')
+      .replace(/took = [\d.]+\S*s\b/g, 'took = TIME')
       .replace(/remaining\(\d+s\)/g, 'remaining(TIME)');
   }
 }

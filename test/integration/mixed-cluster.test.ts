@@ -5,6 +5,7 @@ import { withBundleForFile } from '../support/bundle-for-file.ts';
 import { etcdctl } from '../support/etcdctl.ts';
 import { etcdBinDir, NO_ETCD } from '../support/real-etcd.ts';
 import { TestCluster, Writer, type ClusterMember } from '../support/test-cluster.ts';
+import { until } from '../support/until.ts';
 import { text } from '../support/values.ts';
 
 const available = etcdBinDir() !== undefined;
@@ -115,7 +116,11 @@ describe.skipIf(!available)('one etcd and two quorate', () => {
     await expect
       .poll(async () => (await etcdctl(ours.server.endpoint, ['member', 'promote', hex])).code, { timeout: 10_000 })
       .toBe(0);
-    await learner.client.put({ key: 'by the newcomer', value: 'x' });
+    // It has to hear of its promotion first.
+    await until('a put through the newcomer', async () => {
+      await learner.client.put({ key: 'by the newcomer', value: 'x' });
+      return true;
+    });
     expect(new Set(await cluster.hashes()).size).toBe(1);
     await sleep(5500);
     const removed = await etcdctl(learner.server.endpoint, ['member', 'remove', ours.id.toString(16)]);

@@ -116,7 +116,7 @@ export class ClusterSession {
     return text
       .replace(/(-CLIENT, )(\d+)$/gm, (_, before: string, hash: string) => `${before}${this.#hashName(hash)}`)
       .replace(/^Member +/gm, 'Member ')
-      .replace(/took = [\d.]+(µs|ms|s)/g, 'took = TIME')
+      .replace(/took = [\d.]+\S*s\b/g, 'took = TIME')
       .replace(/(cluster|cluster_id"?:) ?[0-9a-f]{14,20}\b/g, '$1 CLUSTER')
       .replace(/"(raft_term|raftTerm|raftIndex|raftAppliedIndex|dbSize|dbSizeInUse)":\d+/g, '"$1":NUMBER')
       .replace(/"version":"3[.\d]+"/g, '"version":VERSION')

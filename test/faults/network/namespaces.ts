@@ -6,6 +6,7 @@ import { type Address, CLIENTS, type LinkCondition, type Network } from './netwo
 export const NAMESPACE_CONDITIONS: ReadonlySet<keyof LinkCondition> = new Set(['blocked', 'bytesPerSecond']);
 const PEER_PORT = 2380;
 const CLIENT_PORT = 2379;
+const BRIDGE = 'bridge';
 
 /** Why machines of their own cannot be simulated here; undefined when they can. */
 export function namespacesMissing(): string | undefined {
@@ -21,28 +22,33 @@ export function namespacesMissing(): string | undefined {
 
 /**
  * Every member in a network namespace of its own, joined by a bridge: partitions are made by the kernel, for connections that
- * are there as for new ones. A direction is blocked by a blackhole route in the namespace of the sender, which loses its
+ * are there as for new ones. The bridge has a namespace of its own too, because the machine's packet filter may know nothing of
+ * it: where containers run, it drops what it does not know. A direction is blocked by a blackhole route in the namespace of the sender, which loses its
  * acknowledgements too; a sender's rate is limited by a token bucket.
  */
 export class NamespaceNetwork implements Network {
   readonly kind = 'namespaces';
   readonly conditions = NAMESPACE_CONDITIONS;
   /** Keeps apart what several processes make at the same time. */
-  readonly #tag = randomInt(0x1000, 0xffff).toString(16);
+  readonly #tag = `qf${randomInt(0x1000, 0xffff).toString(16)}`;
   readonly #subnet = `10.${randomInt(64, 250)}.${randomInt(1, 250)}`;
   readonly #addresses = new Map<string, string>();
   readonly #blocked = new Set<string>();
 
   constructor() {
-    ip('link', 'add', this.#bridge, 'type', 'bridge');
-    ip('addr', 'add', `${this.#subnet}.1/24`, 'dev', this.#bridge);
-    ip('link', 'set', this.#bridge, 'up');
+    ip('netns', 'add', this.#switch);
+    ip('-n', this.#switch, 'link', 'add', BRIDGE, 'type', 'bridge');
+    ip('-n', this.#switch, 'link', 'set', BRIDGE, 'up');
+    ip('link', 'add', this.#tag, 'type', 'veth', 'peer', 'name', 'clients', 'netns', this.#switch);
+    ip('-n', this.#switch, 'link', 'set', 'clients', 'master', BRIDGE, 'up');
+    ip('addr', 'add', `${this.#subnet}.1/24`, 'dev', this.#tag);
+    ip('link', 'set', this.#tag, 'up');
     this.#addresses.set(CLIENTS, `${this.#subnet}.1`);
     process.once('exit', this.#remove);
   }
 
-  get #bridge(): string {
-    return `qf${this.#tag}`;
+  get #switch(): string {
+    return `${this.#tag}-switch`;
   }
 
   // eslint-disable-next-line typescript/require-await -- the port is asynchronous
@@ -50,10 +56,10 @@ export class NamespaceNetwork implements Network {
     const number = this.#addresses.size + 1;
     const address = `${this.#subnet}.${number}`;
     const namespace = this.#namespace(name);
-    const outside = `${this.#bridge}v${number}`;
+    const outside = `v${number}`;
     ip('netns', 'add', namespace);
-    ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
-    ip('link', 'set', outside, 'master', this.#bridge, 'up');
+    ip('-n', this.#switch, 'link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    ip('-n', this.#switch, 'link', 'set', outside, 'master', BRIDGE, 'up');
     ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
     ip('-n', namespace, 'link', 'set', 'eth0', 'up');
     ip('-n', namespace, 'link', 'set', 'lo', 'up');
@@ -104,14 +110,14 @@ export class NamespaceNetwork implements Network {
   }
 
   #namespace(name: string): string {
-    return `${this.#bridge}-${name}`;
+    return `${this.#tag}-${name}`;
   }
 
   readonly #remove = (): void => {
     for (const name of this.#addresses.keys()) {
       if (name !== CLIENTS) spawnSync('ip', ['netns', 'del', this.#namespace(name)]);
     }
-    spawnSync('ip', ['link', 'del', this.#bridge]);
+    spawnSync('ip', ['netns', 'del', this.#switch]);
   };
 }
 
