@@ -2,7 +2,7 @@
  * What the program does besides serving, chosen by the first argument. The server's own flags follow Go's rules
  * (src/config/flags.ts); only subcommands go through yargs, which is therefore loaded only for them.
  */
-import type { CommandModule } from 'yargs';
+import type { CommandModule, Options } from 'yargs';
 
 /** Where a subcommand writes: whole lines, without the line end. */
 export interface Output {
@@ -13,9 +13,26 @@ export interface Output {
 interface Subcommand {
   readonly name: string;
   readonly description: string;
+  readonly options?: Readonly<Record<string, Options>>;
   /** Resolves to the exit code. */
-  run(output: Output): Promise<number>;
+  run(output: Output, args: Readonly<Record<string, unknown>>): Promise<number>;
 }
+
+const HEALTH: Subcommand = {
+  name: 'health',
+  description: 'ask a server whether it is ready; exit code 0 if it is',
+  options: {
+    url: { type: 'string', default: 'http://127.0.0.1:2379', describe: 'where it listens' },
+    'of-process': { type: 'number', describe: 'instead: its process id; the URL is taken from its flags' },
+  },
+  run: async (output, { url, 'of-process': pid }) => {
+    const { healthAt, healthOfProcess } = await import('./health.ts');
+    const { isHealthy, text } = await (typeof pid === 'number' ? healthOfProcess(pid) : healthAt(String(url)));
+    if (isHealthy) output.out(text);
+    else output.error(text);
+    return isHealthy ? 0 : 1;
+  },
+};
 
 /** etcd's other modes, which stay etcd's: they work in front of quorate as they do in front of etcd. */
 const OUT_OF_SCOPE = [
@@ -23,14 +40,17 @@ const OUT_OF_SCOPE = [
   { name: 'grpc-proxy', description: "etcd's gRPC proxy" },
 ] as const;
 
-const SUBCOMMANDS: readonly Subcommand[] = OUT_OF_SCOPE.map(({ name, description }) => ({
-  name,
-  description: `(not here) ${description}`,
-  run: (output) => {
-    output.error(`'${name}': ${description} is not part of quorate; run etcd's own in front of it`);
-    return Promise.resolve(1);
-  },
-}));
+const SUBCOMMANDS: readonly Subcommand[] = [
+  HEALTH,
+  ...OUT_OF_SCOPE.map(({ name, description }): Subcommand => ({
+    name,
+    description: `(not here) ${description}`,
+    run: (output) => {
+      output.error(`'${name}': ${description} is not part of quorate; run etcd's own in front of it`);
+      return Promise.resolve(1);
+    },
+  })),
+];
 
 export function isSubcommand(argv: readonly string[]): boolean {
   return SUBCOMMANDS.some(({ name }) => name === argv[0]);
@@ -43,8 +63,9 @@ export async function runSubcommand(argv: readonly string[], output: Output): Pr
   const modules = SUBCOMMANDS.map((subcommand): CommandModule => ({
     command: subcommand.name,
     describe: subcommand.description,
-    handler: async () => {
-      exitCode = await subcommand.run(output);
+    ...(subcommand.options !== undefined && { builder: subcommand.options }),
+    handler: async (args) => {
+      exitCode = await subcommand.run(output, args);
     },
   }));
   const parser = yargs().scriptName('quorate').version(false).help().exitProcess(false).fail(false);
