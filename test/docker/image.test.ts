@@ -1,0 +1,137 @@
+/** The image by itself: what is in it, how it runs, and that it takes the place of etcd's. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { http } from '../support/http.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { text } from '../support/values.ts';
+import { docker, image, inspect, NO_ENGINE } from './support/engine.ts';
+
+const SIZE_MAX_MB = 170;
+const HEALTHY_MS = 60_000;
+
+describe.skipIf(NO_ENGINE !== undefined)('the image', { timeout: 120_000 }, () => {
+  let tag = '';
+
+  beforeAll(async () => {
+    tag = await image();
+  }, 600_000);
+
+  const version = (...entrypoint: string[]): Promise<string> => docker('run', '--rm', ...entrypoint, tag, '--version');
+
+  test('answers --version as quorate and as etcd', async () => {
+    const manifest = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
+      version: string;
+    };
+    const said = await version();
+    expect(said).toMatch(/^etcd Version: 3\.6\.\d+\n/);
+    expect(said).toContain(`quorate Version: ${manifest.version}\n`);
+    expect(await version('--entrypoint', 'etcd')).toBe(said);
+    expect(await version('--entrypoint', '/usr/local/bin/etcd')).toBe(said);
+  });
+
+  test('is small and has neither a shell nor a package manager', async () => {
+    expect(Number(await inspect(tag, '{{.Size}}')) / 1e6).toBeLessThan(SIZE_MAX_MB);
+    for (const program of ['sh', '/bin/sh', 'npm', 'apt-get']) {
+      await expect(docker('run', '--rm', '--entrypoint', program, tag, '--version')).rejects.toThrow(
+        /executable file not found|no such file/,
+      );
+    }
+  });
+
+  describe('without arguments', () => {
+    let container: StartedTestContainer;
+    let url = '';
+
+    beforeAll(async () => {
+      container = await new GenericContainer(tag)
+        .withExposedPorts(2379, 2381)
+        .withWaitStrategy(Wait.forHttp('/readyz', 2381))
+        .start();
+      url = `http://${container.getHost()}:${container.getMappedPort(2379)}`;
+    }, 120_000);
+
+    afterAll(async () => {
+      await docker('rm', '--force', '--volumes', container.getId());
+    });
+
+    test('serves clients, health and metrics', async () => {
+      const client = new RawClient(url.slice('http://'.length));
+      await client.put({ key: 'greeting', value: 'hello' });
+      expect(text((await client.range({ key: 'greeting' })).kvs[0]?.value ?? new Uint8Array())).toBe('hello');
+      client.close();
+      const apart = `http://${container.getHost()}:${container.getMappedPort(2381)}`;
+      expect((await http(`${apart}/livez`)).body.trim()).toBe('ok');
+      expect((await http(`${apart}/health?serializable=true`)).body).toContain('"health":"true"');
+      expect((await http(`${apart}/metrics`)).body).toContain('etcd_server_has_leader 1');
+      expect((await http(`${url}/version`)).body).toMatch(/"etcdserver":"3\.6\.\d+"/);
+    });
+
+    test('runs as a user without rights, whose data are in the volume', async () => {
+      const id = container.getId();
+      expect(await inspect(id, '{{.Config.User}}')).toBe('65532:65532');
+      expect(await inspect(id, '{{range .Mounts}}{{.Type}} {{.Destination}}{{end}}')).toBe('volume /var/lib/quorate');
+      const status = await docker('exec', id, 'node', '-p', 'fs.statSync("/var/lib/quorate/default.etcd/member").uid');
+      expect(status).toBe('65532');
+    });
+
+    test('is found healthy by its own check', async () => {
+      const id = container.getId();
+      expect(await docker('exec', id, 'quorate', 'health', '--of-process', '1')).toBe('ok');
+      await expect
+        .poll(() => inspect(id, '{{.State.Health.Status}}'), { timeout: HEALTHY_MS, interval: 500 })
+        .toBe('healthy');
+      await expect(docker('exec', id, 'quorate', 'health', '--url', 'http://127.0.0.1:1')).rejects.toThrow(
+        'ECONNREFUSED',
+      );
+    });
+
+    test('ends at SIGTERM by itself, with exit code 0', async () => {
+      const id = container.getId();
+      await docker('stop', '--time', '20', id);
+      expect(await inspect(id, '{{.State.ExitCode}}')).toBe('0');
+      expect(await docker('logs', '--tail', '20', id)).toContain('received signal; shutting down');
+    });
+  });
+
+  test('for kubeadm runs with the command line of its static pod, on directories of root', async () => {
+    const name = `quorate-kubeadm-${randomUUID()}`;
+    const dir = await mkdtemp(join(tmpdir(), 'kubeadm-'));
+    try {
+      const kubeadm = await image('kubeadm');
+      const flags = ['--detach', '--name', name, '--volume', `${dir}:/var/lib/etcd`, '--entrypoint', 'etcd'];
+      await docker('run', ...flags, kubeadm, ...KUBEADM_FLAGS);
+      await expect
+        .poll(() => docker('exec', name, 'quorate', 'health', '--url', 'http://127.0.0.1:2381/readyz'), {
+          timeout: 60_000,
+        })
+        .toBe('ok');
+      expect(await docker('exec', name, 'quorate', 'health', '--url', 'http://127.0.0.1:2381/livez')).toBe('ok');
+      expect(await docker('exec', name, 'quorate', 'health', '--of-process', '1')).toBe('ok');
+    } catch (error) {
+      console.error(await docker('logs', name));
+      throw error;
+    } finally {
+      await docker('rm', '--force', name);
+      await rm(dir, { recursive: true });
+    }
+  });
+});
+
+/** As kubeadm 1.36 writes them, without the certificates' flags: those are tested with scripts/kind-up's certificates. */
+const KUBEADM_FLAGS = [
+  '--advertise-client-urls=http://127.0.0.1:2379',
+  '--data-dir=/var/lib/etcd',
+  '--feature-gates=InitialCorruptCheck=true',
+  '--initial-advertise-peer-urls=http://127.0.0.1:2380',
+  '--initial-cluster=node-1=http://127.0.0.1:2380',
+  '--listen-client-urls=http://127.0.0.1:2379',
+  '--listen-metrics-urls=http://127.0.0.1:2381',
+  '--listen-peer-urls=http://127.0.0.1:2380',
+  '--name=node-1',
+  '--snapshot-count=10000',
+  '--watch-progress-notify-interval=5s',
+];
