@@ -60,7 +60,8 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
   const member = await Member.open({ config, platform, network, clock, logger, metrics, ...callbacks });
   const transport = await transportClass(parts.transport ?? 'h2');
   const frontEnd = new FrontEnd({ config, member, clock, logger, registry, metrics, transport, onFatal });
-  collectServerMetrics(metrics, member.core, member.hub, {
+  collectServerMetrics(registry, metrics, member, {
+    featureGates: config.featureGates,
     etcdVersion: ETCD_COMPAT_VERSION,
     nodeVersion: process.version,
   });

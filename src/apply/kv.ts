@@ -65,6 +65,7 @@ export function applyTxn(
 ): TxnResponseInit {
   const plan = choosePath(txn, request);
   checkPath(store, txn, leaseExists, plan);
+  txn.endReads();
   const response = runPath(txn, plan);
   return { ...response, header: { revision: txn.revision } };
 }
@@ -72,6 +73,8 @@ export function applyTxn(
 /** A read-only txn, answered from the store without going through the log. */
 export function readOnlyTxn(store: MvccStore, request: TxnRequest): TxnResponseInit {
   const revision = store.currentRev;
+  const { totals } = store;
+  const rangesBefore = totals.ranges;
   const succeeded = allHold(request.compare, (query) => store.range(query));
   const ranges: RangeRequest[] = [];
   for (const op of succeeded ? request.success : request.failure) {
@@ -83,6 +86,7 @@ export function readOnlyTxn(store: MvccStore, request: TxnRequest): TxnResponseI
     const { kvs, count, more } = store.range(query);
     return { responseRange: { header: { revision }, kvs, count, more } };
   });
+  if (totals.ranges - rangesBefore > 1) totals.txns++;
   return { header: { revision }, succeeded, responses };
 }
 

@@ -10,6 +10,7 @@ import { storageVersionOf } from '../membership/versions.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
 import { CONTENT_TYPE } from '../observability/exposition.ts';
 import { GrpcMetrics } from '../observability/grpc-metrics.ts';
+import { scrapes } from '../observability/scrape-metrics.ts';
 import { HealthEndpointMetrics } from '../observability/health-metrics.ts';
 import type { RootLogger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
@@ -32,6 +33,7 @@ import { KvApi } from '../server/kv-api.ts';
 import { LockApi } from '../server/lock-api.ts';
 import { MaintenanceApi } from '../server/maintenance-api.ts';
 import { ServerHealth } from './health.ts';
+import { ReadDurations } from './request-durations.ts';
 import type { Sinks } from './listeners.ts';
 import type { Member } from './member.ts';
 
@@ -66,7 +68,7 @@ export class FrontEnd {
 
   constructor(parts: FrontEndParts) {
     const { member, logger, metrics, registry, clock, config } = parts;
-    const kv = new KvApi(member.core, member.compactor);
+    const kv = new KvApi(member.core, member.compactor, new ReadDurations(metrics));
     const source = new ServerHealth(member.core, kv);
     this.#queue = new KeyQueue({ core: member.core, kv, leases: member.leaseApi, hub: member.hub });
     const services = registerServices(parts, kv, this.#queue);
@@ -81,7 +83,7 @@ export class FrontEnd {
         clock,
         requestTimeoutMs: 5000 + 2 * config.electionMs,
       },
-      metrics: { contentType: CONTENT_TYPE, expose: () => registry.expose() },
+      metrics: { contentType: CONTENT_TYPE, expose: scrapes(registry) },
     };
     const version = {
       serverVersion: ETCD_COMPAT_VERSION,
@@ -153,15 +155,16 @@ function makeTransport(parts: FrontEndParts, opener: Dispatcher): RpcTransport {
 }
 
 function registerServices(parts: FrontEndParts, kv: KvApi, queue: KeyQueue): ServiceRegistry {
-  const { member } = parts;
+  const { member, metrics } = parts;
   const { core } = member;
   const services = new ServiceRegistry();
   registerKv(services, core, kv);
-  registerWatch(services, core, member.hub);
+  const { serverStreamFailures } = metrics.network;
+  registerWatch(services, core, member.hub, () => serverStreamFailures.with('receive', 'watch').inc());
   registerAuth(services, core, member.authApi);
-  registerLease(services, core, member.leaseApi);
+  registerLease(services, core, member.leaseApi, () => serverStreamFailures.with('receive', 'lease-keepalive').inc());
   registerCluster(services, member.clusterApi);
-  const maintenance = new MaintenanceApi(core, member.flusher);
+  const maintenance = new MaintenanceApi(core, member.flusher, { ...metrics.mvcc, ...metrics.disk });
   registerMaintenance(services, core, maintenance, member.snapshots);
   registerLock(services, new LockApi(core, kv, queue));
   registerElection(services, new ElectionApi(queue, member.hub));

@@ -9,6 +9,8 @@ import { decodeSnapshotMetadata, encodeSnapshotMetadata, type SnapshotMetadata }
 import { WriteBatch, type Backend, type Batch } from '../mvcc/backend.ts';
 import { IndexRebuildJob } from '../mvcc/index-rebuild.ts';
 import { WriteBuffer } from '../mvcc/write-buffer.ts';
+import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import { encodeConfState } from '../server/conf-state.ts';
 import { DatabaseReader } from '../storage/bbolt/database-reader.ts';
@@ -21,13 +23,42 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 const REBUILD_UNITS = 1000;
 const BUFFER_BYTES = 8 * 1024 * 1024;
 
+/** Where it is told how long that took. */
+export interface SnapshotMeasures {
+  readonly clock: Clock;
+  readonly metrics: EtcdMetrics;
+}
+
 /** Stores what comes in; durable when it resolves. */
 export async function storeIncoming(
   files: FileSystem,
   dir: string,
   metadata: SnapshotMetadata,
   database: AsyncIterable<Uint8Array>,
+  measured?: SnapshotMeasures,
 ): Promise<void> {
+  const { server } = measured?.metrics ?? {};
+  server?.applySnapshotInProgress.set(1);
+  try {
+    await storeMeasured(files, dir, metadata, database, measured);
+  } finally {
+    server?.applySnapshotInProgress.set(0);
+  }
+}
+
+async function storeMeasured(
+  files: FileSystem,
+  dir: string,
+  metadata: SnapshotMetadata,
+  database: AsyncIterable<Uint8Array>,
+  measured: SnapshotMeasures | undefined,
+): Promise<void> {
+  const snapshot = measured?.metrics.snapshot;
+  const timer = (): (() => number) => {
+    const startMs = measured?.clock.monotonicMs() ?? 0;
+    return () => ((measured?.clock.monotonicMs() ?? 0) - startMs) / 1000;
+  };
+  const saveSeconds = timer();
   discardIncoming(files, dir);
   const file = files.open(`${dir}/${DATABASE}`, 'create');
   try {
@@ -36,13 +67,16 @@ export async function storeIncoming(
       file.write(chunk, position);
       position += chunk.length;
     }
+    const syncSeconds = timer();
     await new Promise<void>((resolve, reject) => {
       file.syncAsync((error) => (error === undefined ? resolve() : reject(error)));
     });
+    snapshot?.dbFsyncDuration.observe(syncSeconds());
     checkIndex(new DatabaseReader(file), metadata);
   } finally {
     file.close();
   }
+  snapshot?.dbSaveDuration.observe(saveSeconds());
   // Not together with the metadata's name, which must not be there alone.
   files.syncDir(dir);
   const temporary = `${dir}/${METADATA}.tmp`;

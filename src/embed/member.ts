@@ -50,6 +50,7 @@ import { storeIncoming } from './incoming-snapshot.ts';
 import { Membership } from './membership.ts';
 import { ProposalTimeouts } from './proposal-timeouts.ts';
 import { publish } from './publish.ts';
+import { compactionMetrics } from './metrics.ts';
 import { coreLimits, electionTicks, leaderDuties, logKeeperOptions, newRaft, requestMs } from './raft-settings.ts';
 
 /** What waits in memory decides how long garbage collections take: large enough for efficient commits, no larger. */
@@ -122,6 +123,7 @@ export class Member {
       logger: parts.logger.child('embed/member-state.ts'),
       walMetrics: {
         fsyncSeconds: disk.walFsyncDuration,
+        writeSeconds: disk.walWriteDuration,
         writtenBytes: { inc: (by) => disk.walWriteBytes.add(by ?? 1) },
       },
     });
@@ -167,6 +169,7 @@ export class Member {
       flusher: this.flusher,
       pendingBytes: () => state.buffer.bytes,
       monotonicMs: () => clock.monotonicMs(),
+      metrics: compactionMetrics(parts.metrics, clock),
     });
     this.#node = this.#makeNode();
     this.#applyLoop = this.#makeApplyLoop();
@@ -194,6 +197,7 @@ export class Member {
       clock,
       meta: () => appliedRows(this.#applied(), cluster.version),
       version: () => storedStorageVersion(cluster.version) ?? '',
+      seconds: parts.metrics.disk.backendSnapshotDuration,
     });
     this.#snapshotDispatch = new SnapshotDispatch({
       snapshots: this.snapshots,
@@ -217,7 +221,7 @@ export class Member {
         cluster,
         leases,
         storeSnapshot: (metadata, database) =>
-          storeIncoming(this.#parts.platform.files, this.state.databaseDir, metadata, database),
+          storeIncoming(this.#parts.platform.files, this.state.databaseDir, metadata, database, this.#parts),
         onSnapshotStored: () => this.#parts.onSnapshotStored?.(),
         onRemoved: () => this.#membership.leave(),
       }),
@@ -350,7 +354,7 @@ export class Member {
           this.#applyLoop.resume();
         },
         onError: (error) => onFatal('failed to write the database', error),
-        commitSeconds: metrics.disk.backendCommitDuration,
+        metrics: metrics.disk,
       },
     );
   }

@@ -80,6 +80,8 @@ interface Lease {
 
 export class Lessor {
   readonly totals: LessorTotals = { granted: 0, revoked: 0, renewed: 0, expired: 0 };
+  /** Told of the TTL of every lease granted, as it holds. */
+  onGranted: ((ttlSeconds: number) => void) | undefined;
 
   readonly #options: LessorOptions;
   readonly #table: LeaseTable;
@@ -146,6 +148,7 @@ export class Lessor {
     this.#table.put(id, encodeRecord(lease));
     if (this.#primary) this.#expireAt(lease, nowMs + lease.ttlSeconds * 1000, nowMs);
     this.totals.granted++;
+    this.onGranted?.(lease.ttlSeconds);
     return lease.ttlSeconds;
   }
 

@@ -25,7 +25,7 @@ export interface CompactionPlan {
   /** Whether to hash the history in between before it is deleted. Only when all of it is still there. */
   readonly hashes: boolean;
   /** All is deleted. Called before the job's last step returns. */
-  readonly onFinished: (revision: number, hash: CompactionHash | undefined) => void;
+  readonly onFinished: (revision: number, hash: CompactionHash | undefined, deletedRows: number) => void;
   readonly onClose: () => void;
 }
 
@@ -43,6 +43,8 @@ export class CompactionJob implements Job<number> {
   #position: Uint8Array;
   #finished = false;
   readonly #keyTaker = new KeyTaker();
+  /** Versions and tombstones. */
+  #deletedRows = 0;
 
   constructor(buffer: WriteBuffer, plan: CompactionPlan) {
     this.#buffer = buffer;
@@ -65,6 +67,7 @@ export class CompactionJob implements Job<number> {
       this.#buffer.delete('rev', version.revKey);
       this.#buffer.delete('hist', version.histKey);
     }
+    this.#deletedRows += dead.length;
     if (atEnd) this.#finish();
     return this.#finished;
   }
@@ -116,6 +119,6 @@ export class CompactionJob implements Job<number> {
     const { from: compactRevision, to: hashRevision } = this.#plan;
     const hasher = this.#hasher;
     const hash = hasher && { hash: hasher.hash, twin: hasher.twin, hashRevision, compactRevision };
-    this.#plan.onFinished(this.#plan.to, hash);
+    this.#plan.onFinished(this.#plan.to, hash, this.#deletedRows);
   }
 }

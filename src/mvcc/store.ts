@@ -22,6 +22,7 @@ import {
   encodeMetaRevision,
   readMetaRevision,
 } from './meta.ts';
+import { OperationTotals } from './operation-totals.ts';
 import { RangeJob, type RangeQuery, type RangeResult, type RangeSource, rangeNow } from './range.ts';
 import { RangeStream } from './range-stream.ts';
 import { encodeRevision, revisionMain } from './revision.ts';
@@ -40,6 +41,8 @@ const SUB_MAX = 0xffff_ffff;
 
 export class MvccStore implements RangeSource {
   readonly buffer: WriteBuffer;
+  /** Asked of the store by clients and the log. */
+  readonly totals = new OperationTotals();
   #currentRev: number;
   /** What the meta row says or will say after the next flush. */
   #storedRev: number;
@@ -116,6 +119,7 @@ export class MvccStore implements RangeSource {
 
   /** Throws Compacted or FutureRev. For ranges known to be small; rangeJob is for the others. */
   range(query: RangeQuery): RangeResult {
+    this.totals.ranges++;
     return rangeNow(this, query);
   }
 
@@ -124,11 +128,13 @@ export class MvccStore implements RangeSource {
    * range in key order as they are read; then they are not in the result.
    */
   rangeJob(query: RangeQuery, borrower?: Borrower): Job<RangeResult> {
+    this.totals.ranges++;
     return new RangeJob(this, query, { borrower });
   }
 
   /** A range to be read in chunks, for a query without order and filters. */
   rangeStream(query: RangeQuery): RangeStream {
+    this.totals.ranges++;
     return new RangeStream(this, query);
   }
 
@@ -190,7 +196,8 @@ export class MvccStore implements RangeSource {
       from: this.#finishedCompactRev,
       to: this.#compactRev,
       hashes,
-      onFinished: (revision, hash) => {
+      onFinished: (revision, hash, deletedRows) => {
+        this.totals.compactedRows += deletedRows;
         this.#finishedCompactRev = revision;
         if (hash !== undefined) this.#compactionHashes.push(hash);
         if (this.#compactionHashes.length > COMPACTION_HASHES_MAX) this.#compactionHashes.shift();
@@ -233,6 +240,7 @@ export class MvccStore implements RangeSource {
     return {
       buffer: this.buffer,
       counts: this.#counts,
+      totals: this.totals,
       get currentRev() {
         return store.#currentRev;
       },

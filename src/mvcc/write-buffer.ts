@@ -19,7 +19,10 @@ class SharedView {
   readonly cursors: CursorPool;
   #uses = 1;
 
-  constructor(view: BackendView) {
+  readonly #onClose: () => void;
+
+  constructor(view: BackendView, onClose: () => void) {
+    this.#onClose = onClose;
     this.view = view;
     this.cursors = new CursorPool(view);
   }
@@ -30,7 +33,9 @@ class SharedView {
 
   release(): void {
     assert(this.#uses > 0, 'view released more often than retained');
-    if (--this.#uses === 0) this.view.close();
+    if (--this.#uses > 0) return;
+    this.view.close();
+    this.#onClose();
   }
 }
 
@@ -49,11 +54,13 @@ export class WriteBuffer implements ScanReader {
   /** How many flushes have ended. */
   #flushes = 0;
   readonly #pins = new Set<Snapshot>();
+  /** Of the backend, not closed yet. */
+  #views = 0;
   readonly #beforeFlush: (() => void)[] = [];
 
   constructor(backend: Backend) {
     this.#backend = backend;
-    this.#base = new SharedView(backend.view());
+    this.#base = this.#openView();
     this.#reader = this.#restack();
   }
 
@@ -74,6 +81,11 @@ export class WriteBuffer implements ScanReader {
   /** How many flushes have ended since the buffer was made. */
   get flushes(): number {
     return this.#flushes;
+  }
+
+  /** Views of the backend that are open: that of the present reads, and those that snapshots still hold. */
+  get views(): number {
+    return this.#views;
   }
 
   /** How many layers a read may have to look at. */
@@ -113,6 +125,13 @@ export class WriteBuffer implements ScanReader {
   delete(table: Table, key: Uint8Array): void {
     if (this.#activePins > 0) this.#freezePinned();
     this.#active.set(table, key, DELETED);
+  }
+
+  #openView(): SharedView {
+    this.#views++;
+    return new SharedView(this.#backend.view(), () => {
+      this.#views--;
+    });
   }
 
   /** Fixes what is readable now for as long as the snapshot is held. Costs next to nothing unless writes follow. */
@@ -164,7 +183,7 @@ export class WriteBuffer implements ScanReader {
   /** Goes over to a new view of the backend; for the owner to call after a defragmentation. */
   refreshBase(): void {
     const old = this.#base;
-    this.#base = new SharedView(this.#backend.view());
+    this.#base = this.#openView();
     this.#restack();
     old.release();
   }

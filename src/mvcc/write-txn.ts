@@ -14,8 +14,11 @@ import { encodeDeleted, encodeKeyValue, encodeTombstone, keyOf } from './key-val
 import { leaseKeyRow } from './lease-keys.ts';
 import { END, liveScan, scanEnd } from './live-scan.ts';
 import { type RangeQuery, type RangeResult, type RangeSource, fetchKeyValue, rangeNow } from './range.ts';
+import type { OperationTally, OperationTotals } from './operation-totals.ts';
 import { encodeRevision } from './revision.ts';
 import type { Snapshot, WriteBuffer } from './write-buffer.ts';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What a write transaction needs of the store. */
 export interface TxnHost {
@@ -23,6 +26,7 @@ export interface TxnHost {
   readonly currentRev: number;
   readonly compactRev: number;
   readonly counts: CountIndex;
+  readonly totals: OperationTotals;
   /** The newest version of `key` with main revision at most `revision`; undefined if there is none or it is a tombstone. */
   versionAt(key: Uint8Array, revision: number): KeyVersion | undefined;
   /** The transaction is over; `main` is the current revision from now on. */
@@ -39,6 +43,7 @@ export class WriteTxn implements RangeSource {
   readonly compactRev: number;
   readonly #events: MvccEvent[] = [];
   #ended = false;
+  readonly #tally: Writable<OperationTally> = { ranges: 0, puts: 0, deletes: 0, putBytes: 0 };
 
   constructor(host: TxnHost) {
     this.#host = host;
@@ -69,6 +74,7 @@ export class WriteTxn implements RangeSource {
 
   /** The encoded KeyValue of a live key. */
   get(key: Uint8Array): Uint8Array | undefined {
+    this.#tally.ranges++;
     const version = this.getVersion(key);
     return version === undefined ? undefined : fetchKeyValue(this.#host.buffer, version);
   }
@@ -81,12 +87,15 @@ export class WriteTxn implements RangeSource {
 
   /** Throws Compacted or FutureRev, as Range does. */
   range(query: RangeQuery): RangeResult {
+    this.#tally.ranges++;
     return rangeNow(this, query);
   }
 
   /** Copies `key` and `value`. The lease is taken as given: whether it exists is for the caller to check. */
   put(key: Uint8Array, value: Uint8Array, lease: bigint): void {
     this.#assertOpen();
+    this.#tally.puts++;
+    this.#tally.putBytes += key.length + value.length;
     assert(key.length > 0, 'put of the empty key');
     const { buffer } = this.#host;
     const ownKey = copyBytes(key);
@@ -113,6 +122,7 @@ export class WriteTxn implements RangeSource {
   /** Deletes the keys of an interval, in key order, and returns how many there were. */
   deleteRange(key: Uint8Array, rangeEnd: Uint8Array): number {
     this.#assertOpen();
+    this.#tally.deletes++;
     if (rangeEnd.length === 0) {
       const version = this.getVersion(key);
       if (version === undefined) return 0;
@@ -127,10 +137,17 @@ export class WriteTxn implements RangeSource {
     return found.length;
   }
 
+  /** What was read so far counts as a transaction of its own: the comparisons of a txn do. */
+  endReads(): void {
+    this.#host.totals.addReads(this.#tally.ranges);
+    this.#tally.ranges = 0;
+  }
+
   /** Makes the changes the store's current state and returns them in order. */
   end(): readonly MvccEvent[] {
     this.#assertOpen();
     this.#ended = true;
+    this.#host.totals.add(this.#tally);
     this.#host.ended(this.revision);
     return this.#events;
   }

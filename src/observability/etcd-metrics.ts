@@ -99,6 +99,16 @@ function diskMetrics(r: MetricRegistry) {
       'Duration of the writing part of backend commits.',
       MS_TO_8S,
     ),
+    backendCommitRebalanceDuration: r.histogram(
+      'etcd_debugging_disk_backend_commit_rebalance_duration_seconds',
+      'Duration of the rebalancing part of backend commits.',
+      MS_TO_8S,
+    ),
+    backendCommitSpillDuration: r.histogram(
+      'etcd_debugging_disk_backend_commit_spill_duration_seconds',
+      'Duration of the spilling part of backend commits.',
+      MS_TO_8S,
+    ),
     backendSnapshotDuration: r.histogram(
       'etcd_disk_backend_snapshot_duration_seconds',
       'Duration of backend snapshots.',
@@ -117,6 +127,8 @@ function mvccMetrics(r: MetricRegistry) {
   const hashBuckets = exponentialBuckets(0.01, 2, 15);
   return {
     range: r.counter('etcd_mvcc_range_total', 'Ranges seen by this member.'),
+    /** As etcd_mvcc_range_total, under its name of old. */
+    rangeDebugging: r.counter('etcd_debugging_mvcc_range_total', 'Ranges seen by this member.'),
     put: r.counter('etcd_mvcc_put_total', 'Puts seen by this member.'),
     delete: r.counter('etcd_mvcc_delete_total', 'Deletes seen by this member.'),
     txn: r.counter('etcd_mvcc_txn_total', 'Transactions seen by this member.'),
@@ -156,6 +168,26 @@ function watchMetrics(r: MetricRegistry) {
     slowWatchers: r.gauge('etcd_debugging_mvcc_slow_watcher_total', 'Watchers that are not in line with the store.'),
     events: r.counter('etcd_debugging_mvcc_events_total', 'Events sent to watchers.'),
     pendingEvents: r.gauge('etcd_debugging_mvcc_pending_events_total', 'Events waiting to be sent.'),
+    sendLoopEvents: r.histogram(
+      'etcd_debugging_server_watch_send_loop_watch_stream_duration_seconds',
+      'Duration of sending a response with events.',
+      MS_TO_8S,
+    ),
+    sendLoopPerEvent: r.histogram(
+      'etcd_debugging_server_watch_send_loop_watch_stream_duration_per_event_seconds',
+      'Duration of sending a response with events, per event.',
+      MS_TO_8S,
+    ),
+    sendLoopControl: r.histogram(
+      'etcd_debugging_server_watch_send_loop_control_stream_duration_seconds',
+      'Duration of sending answers to creations and cancellations.',
+      MS_TO_8S,
+    ),
+    sendLoopProgress: r.histogram(
+      'etcd_debugging_server_watch_send_loop_progress_duration_seconds',
+      'Duration of sending progress notices.',
+      MS_TO_8S,
+    ),
   };
 }
 

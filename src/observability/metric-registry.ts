@@ -42,6 +42,11 @@ export class Family<C extends Cell> {
     return cell;
   }
 
+  /** Visits the cells there are. */
+  each(visit: (cell: C) => void): void {
+    for (const { cell } of this.#children.values()) visit(cell);
+  }
+
   /** Forgets a combination of label values. */
   remove(...values: string[]): void {
     this.#children.delete(values.join('\u0000'));
@@ -66,6 +71,7 @@ export class Family<C extends Cell> {
 
 export class MetricRegistry {
   readonly #families = new Map<string, Family<Cell>>();
+  readonly #beforeExpose: (() => void)[] = [];
 
   counter(name: string, help: string): CounterCell {
     return this.counters(name, help, []).with();
@@ -91,8 +97,14 @@ export class MetricRegistry {
     return this.#add(new Family(name, help, 'histogram', labelNames, () => new HistogramCell(bounds)));
   }
 
+  /** `update` runs before each scrape: for families whose label values come and go. */
+  onExpose(update: () => void): void {
+    this.#beforeExpose.push(update);
+  }
+
   /** Everything, in the Prometheus text format, sorted by name. */
   expose(): string {
+    for (const update of this.#beforeExpose) update();
     const families = [...this.#families.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     return families.map((family) => family.expose()).join('');
   }

@@ -19,6 +19,13 @@ export function registerProcessMetrics(r: MetricRegistry): void {
   });
   r.gauge('process_resident_memory_bytes', 'Resident memory in bytes.').collect(() => process.memoryUsage.rss());
   r.gauge('process_virtual_memory_bytes', 'Virtual memory in bytes.').collect(virtualMemoryBytes);
+  r.gauge('process_virtual_memory_max_bytes', 'Limit of virtual memory in bytes.').collect(virtualMemoryLimit);
+  r.counter('process_network_receive_bytes_total', 'Bytes received by the network of this process.').collect(() =>
+    networkBytes('InOctets'),
+  );
+  r.counter('process_network_transmit_bytes_total', 'Bytes sent by the network of this process.').collect(() =>
+    networkBytes('OutOctets'),
+  );
   r.gauge('process_start_time_seconds', 'Start of the process, Unix time.').collect(() => startedSeconds);
   r.gauge('process_open_fds', 'Open file descriptors.').collect(openDescriptors);
   r.gauge('process_max_fds', 'Limit of open file descriptors.').collect(descriptorLimit);
@@ -58,8 +65,31 @@ function openDescriptors(): number {
 
 function descriptorLimit(): number {
   return orZero(() => {
-    const limit = /^Max open files\s+(\d+|unlimited)/m.exec(fs.readFileSync('/proc/self/limits', 'latin1'))?.[1];
-    return limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit ?? 0);
+    const limit = softLimit('Max open files');
+    return limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
+  });
+}
+
+/** Without a limit, the largest number of 64 bits. */
+function virtualMemoryLimit(): number {
+  return orZero(() => {
+    const limit = softLimit('Max address space');
+    return limit === 'unlimited' ? 2 ** 64 : Number(limit);
+  });
+}
+
+function softLimit(name: string): string {
+  const limits = fs.readFileSync('/proc/self/limits', 'latin1').split('\n');
+  const line = limits.find((text) => text.startsWith(name)) ?? '';
+  return line.slice(name.length).trim().split(/\s+/)[0] ?? '0';
+}
+
+/** Of all interfaces of the network namespace that the process is in. */
+function networkBytes(column: 'InOctets' | 'OutOctets'): number {
+  return orZero(() => {
+    const lines = fs.readFileSync('/proc/self/net/netstat', 'latin1').split('\n');
+    const [names = '', values = ''] = lines.filter((line) => line.startsWith('IpExt:'));
+    return Number(values.split(' ')[names.split(' ').indexOf(column)] ?? 0);
   });
 }
 

@@ -1,6 +1,6 @@
 /** Applies committed entries in order, in slices, and answers whoever proposed them. */
 import { assert } from '../base/assert.ts';
-import type { EtcdError } from '../base/etcd-error.ts';
+import { etcdError, type EtcdError } from '../base/etcd-error.ts';
 import { Queue } from '../base/queue.ts';
 import { WireError } from '../base/wire.ts';
 import type { AnyResponse, ApplyResult } from '../apply/applier.ts';
@@ -46,6 +46,8 @@ interface IndexWaiter {
   readonly index: number;
   readonly done: () => void;
 }
+
+const COMPACTED = etcdError('Compacted').message;
 
 export class ApplyLoop {
   readonly #parts: ApplyLoopParts;
@@ -157,7 +159,7 @@ export class ApplyLoop {
     const command = proposals.commandOf(id, entry.data) ?? commandOf(decoded);
     const startMs = clock.monotonicMs();
     const { response, error, raisesNoSpace } = this.#parts.apply(command, nowMs, entry.index, decoded.header);
-    this.#parts.applySeconds(command.kind, (clock.monotonicMs() - startMs) / 1000, error === undefined);
+    this.#parts.applySeconds(command.kind, (clock.monotonicMs() - startMs) / 1000, isApplied(error));
     if (raisesNoSpace) this.#settleAfterAlarm(id, response, error);
     else proposals.settle(id, response, error);
   }
@@ -177,4 +179,9 @@ function decodeRequest(data: Uint8Array): ReturnType<typeof decodeInternalRaftRe
     if (error instanceof WireError) return undefined;
     throw error;
   }
+}
+
+/** A compaction that came too late has nothing left to do: that is no failure to apply. */
+function isApplied(error: EtcdError | undefined): boolean {
+  return error === undefined || error.message === COMPACTED;
 }

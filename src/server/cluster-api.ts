@@ -21,10 +21,13 @@ const HEALTH_INTERVAL_MS = 5000;
 /** A learner may become a voter once it has so much of the leader's log. */
 const READY_FRACTION = 0.9;
 const RETRY_MS = 50;
+const NOT_LEADER = etcdError('NotLeader').message;
 
 export class ClusterApi {
   readonly #core: ServerCore;
   readonly #sha1: Sha1;
+  /** Told how each promotion ended that this member decided on: why it failed, or undefined. */
+  onPromotion: ((failure: string | undefined) => void) | undefined;
 
   constructor(core: ServerCore, sha1: Sha1) {
     this.#core = core;
@@ -100,7 +103,18 @@ export class ClusterApi {
     }
   }
 
+  /** Throws NotLeader where another member has to be asked. */
   async promoteAsLeader(id: bigint): Promise<void> {
+    try {
+      await this.#promote(id);
+    } catch (error) {
+      if (error instanceof EtcdError && error.message !== NOT_LEADER) this.onPromotion?.(error.message);
+      throw error;
+    }
+    this.onPromotion?.(undefined);
+  }
+
+  async #promote(id: bigint): Promise<void> {
     const { node, cluster, limits } = this.#core.parts;
     if (!this.#require(id).isLearner) throw etcdError('MemberNotLearner');
     if (!node.isLeader) throw etcdError('NotLeader');

@@ -1,6 +1,7 @@
 /** Deletes what compactions made unreachable, in slices, one compaction at a time. */
 import type { Job } from '../ports/job.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Histogram } from '../ports/metrics.ts';
 import type { Flusher } from './flusher.ts';
 import type { JobRunner } from './job-runner.ts';
 
@@ -14,6 +15,14 @@ export interface CompactorParts {
   /** Bytes in the write buffer. */
   readonly pendingBytes: () => number;
   readonly monotonicMs: () => number;
+  readonly metrics?: CompactionMetrics | undefined;
+}
+
+export interface CompactionMetrics {
+  /** Milliseconds that one slice held up everything else. */
+  readonly pauseMs: Histogram;
+  readonly totalMs: Histogram;
+  readonly finished: () => void;
 }
 
 /**
@@ -52,12 +61,15 @@ export class Compactor {
   }
 
   async #run(job: Job<unknown>): Promise<void> {
-    const { jobs, logger, flusher, pendingBytes, monotonicMs } = this.#parts;
-    const flushed = new FlushedJob(job, flusher, pendingBytes);
+    const { jobs, logger, monotonicMs, metrics } = this.#parts;
+    const flushed = new FlushedJob(job, this.#parts);
     const startMs = monotonicMs();
     try {
       await jobs.run(flushed, () => flushed.isFlushing);
-      logger.info('finished scheduled compaction', { took: `${Math.round(monotonicMs() - startMs)}ms` });
+      const tookMs = monotonicMs() - startMs;
+      metrics?.totalMs.observe(tookMs);
+      metrics?.finished();
+      logger.info('finished scheduled compaction', { took: `${Math.round(tookMs)}ms` });
     } catch (error) {
       // The next start goes on with it.
       if (jobs.isStopped) return;
@@ -84,22 +96,23 @@ class FlushedJob implements Job<undefined> {
   /** No step should be made before it is over. */
   isFlushing = false;
   readonly #job: Job<unknown>;
-  readonly #flusher: Flusher;
-  readonly #pendingBytes: () => number;
+  readonly #parts: CompactorParts;
   /** Added since the last flush that this asked for. */
   #addedBytes = 0;
 
-  constructor(job: Job<unknown>, flusher: Flusher, pendingBytes: () => number) {
+  constructor(job: Job<unknown>, parts: CompactorParts) {
     this.#job = job;
-    this.#flusher = flusher;
-    this.#pendingBytes = pendingBytes;
+    this.#parts = parts;
   }
 
   step(units: number): boolean {
-    const before = this.#pendingBytes();
+    const { pendingBytes, monotonicMs, flusher, metrics } = this.#parts;
+    const before = pendingBytes();
+    const startMs = monotonicMs();
     const isOver = this.#job.step(units);
-    this.#addedBytes += this.#pendingBytes() - before;
-    if (this.#addedBytes < UNFLUSHED_BYTES_MAX) this.#flusher.noteApplied();
+    metrics?.pauseMs.observe(monotonicMs() - startMs);
+    this.#addedBytes += pendingBytes() - before;
+    if (this.#addedBytes < UNFLUSHED_BYTES_MAX) flusher.noteApplied();
     else this.#flush();
     return isOver;
   }
@@ -107,7 +120,7 @@ class FlushedJob implements Job<undefined> {
   #flush(): void {
     this.#addedBytes = 0;
     this.isFlushing = true;
-    this.#flusher.flush(() => {
+    this.#parts.flusher.flush(() => {
       this.isFlushing = false;
     });
   }

@@ -26,7 +26,15 @@ export interface FlusherParts {
   readonly onFlushed: (appliedIndex: number) => void;
   /** The backend failed; nothing can be stored any more. */
   readonly onError: (error: Error) => void;
-  readonly commitSeconds: Histogram;
+  readonly metrics: CommitMetrics;
+}
+
+/** Seconds of each commit: the whole, and etcd's parts of it. LMDB writes; it has nothing to rebalance or spill first. */
+export interface CommitMetrics {
+  readonly backendCommitDuration: Histogram;
+  readonly backendCommitWriteDuration: Histogram;
+  readonly backendCommitRebalanceDuration: Histogram;
+  readonly backendCommitSpillDuration: Histogram;
 }
 
 export class Flusher {
@@ -90,6 +98,14 @@ export class Flusher {
     this.#failed = true;
   }
 
+  #observe(seconds: number): void {
+    const { metrics } = this.#parts;
+    metrics.backendCommitDuration.observe(seconds);
+    metrics.backendCommitWriteDuration.observe(seconds);
+    metrics.backendCommitRebalanceDuration.observe(0);
+    metrics.backendCommitSpillDuration.observe(0);
+  }
+
   #arm(): void {
     if (this.#cancelTimer !== undefined || this.#flushing || this.#held || this.#failed) return;
     this.#cancelTimer = this.#parts.clock.after(this.#options.intervalMs, () => {
@@ -122,7 +138,7 @@ export class Flusher {
         this.#parts.onError(error);
         return;
       }
-      this.#parts.commitSeconds.observe((this.#parts.clock.monotonicMs() - startMs) / 1000);
+      this.#observe((this.#parts.clock.monotonicMs() - startMs) / 1000);
       this.#parts.buffer.endFlush();
       this.#parts.onFlushed(appliedIndex);
       for (const done of waiting) done();

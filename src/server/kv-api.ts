@@ -20,14 +20,17 @@ import type {
 import type { Caller } from './caller.ts';
 import type { Compactor } from './compactor.ts';
 import type { ServerCore } from './core.ts';
+import { MeasuredReads, type ReadDurations } from './measured-reads.ts';
 import { AppendJob, RangeResponseBuilder } from './range-response-builder.ts';
 
 export class KvApi {
   readonly #core: ServerCore;
   readonly #compactor: Compactor;
+  readonly #reads: MeasuredReads;
 
-  constructor(core: ServerCore, compactor: Compactor) {
+  constructor(core: ServerCore, compactor: Compactor, durations?: ReadDurations) {
     this.#core = core;
+    this.#reads = new MeasuredReads(core.parts.clock, durations);
     this.#compactor = compactor;
   }
 
@@ -35,7 +38,7 @@ export class KvApi {
   range(caller: Caller, request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
     validateRange(request);
     const waiting = request.serializable ? undefined : this.#core.linearizable();
-    return waiting === undefined ? this.#read(caller, request) : waiting.then(() => this.#read(caller, request));
+    return this.#reads.run('Range', waiting, () => this.#read(caller, request));
   }
 
   put(caller: Caller, request: PutRequest, encoded: Uint8Array): Promise<PutResponseInit> {
@@ -55,7 +58,7 @@ export class KvApi {
     validateTxn(request, this.#core.parts.limits.txnOpsMax);
     if (!isReadOnlyTxn(request)) return this.#core.propose(caller, 'txn', encoded, { kind: 'txn', request });
     const waiting = isSerializableTxn(request) ? undefined : this.#core.linearizable();
-    return waiting === undefined ? this.#readTxn(caller, request) : waiting.then(() => this.#readTxn(caller, request));
+    return this.#reads.run('ReadonlyTxn', waiting, () => this.#readTxn(caller, request));
   }
 
   /** With `physical` the answer comes when the old revisions are gone and that is on disk. */

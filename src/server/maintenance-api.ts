@@ -11,18 +11,30 @@ import {
 } from '../gen/rpc.ts';
 import type { Responses } from '../apply/applier.ts';
 import { storageVersionOf } from '../membership/versions.ts';
+import type { HashKv } from '../mvcc/hash-kv.ts';
+import type { Gauge, Histogram } from '../ports/metrics.ts';
 import type { Caller } from './caller.ts';
 import type { ServerCore } from './core.ts';
 import type { Flusher } from './flusher.ts';
 
+/** Seconds, of what succeeded. */
+export interface MaintenanceMetrics {
+  readonly hashDuration: Histogram;
+  readonly hashRevDuration: Histogram;
+  readonly backendDefragDuration: Histogram;
+  readonly defragInflight: Gauge;
+}
+
 export class MaintenanceApi {
   readonly #core: ServerCore;
   readonly #flusher: Flusher;
+  readonly #metrics: MaintenanceMetrics | undefined;
   /** In the order in which they were asked for: only one rewrites the file at a time. */
   #defragmenting: Promise<void> = Promise.resolve();
 
-  constructor(core: ServerCore, flusher: Flusher) {
+  constructor(core: ServerCore, flusher: Flusher, metrics?: MaintenanceMetrics) {
     this.#core = core;
+    this.#metrics = metrics;
     this.#flusher = flusher;
   }
 
@@ -66,7 +78,7 @@ export class MaintenanceApi {
     await this.#core.parts.authenticator.requireAdmin(caller);
     const { store, jobs } = this.#core.parts;
     const header = this.#core.header(store.currentRev);
-    const { hash } = await jobs.run(store.hashJob());
+    const { hash } = await this.#timed('hashDuration', () => jobs.run(store.hashJob()));
     return { header, hash };
   }
 
@@ -75,16 +87,33 @@ export class MaintenanceApi {
     await this.#core.parts.authenticator.requireAdmin(caller);
     const { store, jobs } = this.#core.parts;
     const header = this.#core.header(store.currentRev);
-    const { hash, compactRevision, hashRevision } = await jobs.run(store.hashKvJob(revision));
+    const work = (): Promise<HashKv> => jobs.run(store.hashKvJob(revision));
+    const { hash, compactRevision, hashRevision } = await this.#timed('hashRevDuration', work);
     return { header, hash, compactRevision, hashRevision };
   }
 
   /** Rewrites the database file without its free pages. Reads and writes go on; flushes wait. For root. */
   async defragment(caller: Caller): Promise<void> {
     await this.#core.parts.authenticator.requireAdmin(caller);
-    const next = this.#defragmenting.then(() => this.#defragmentNow());
+    const next = this.#defragmenting.then(() => {
+      this.#metrics?.defragInflight.set(1);
+      return this.#timed('backendDefragDuration', () => this.#defragmentNow());
+    });
+    const over = (): void => this.#metrics?.defragInflight.set(0);
+    void next.then(over, over);
     this.#defragmenting = next.catch(() => {});
     return next;
+  }
+
+  async #timed<T>(
+    histogram: 'hashDuration' | 'hashRevDuration' | 'backendDefragDuration',
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const { clock } = this.#core.parts;
+    const startMs = clock.monotonicMs();
+    const result = await work();
+    this.#metrics?.[histogram].observe((clock.monotonicMs() - startMs) / 1000);
+    return result;
   }
 
   #defragmentNow(): Promise<void> {

@@ -6,6 +6,7 @@ import type { AnyResponse } from '../apply/applier.ts';
 import type { Command } from '../apply/command.ts';
 
 interface Waiting {
+  readonly startMs: number;
   /** Decoded when the request came in; applying uses it instead of decoding the entry again. */
   readonly command: Command;
   /** What was proposed, encoded. */
@@ -24,8 +25,15 @@ export class Proposals {
   /** In the order of their deadlines, because every proposal gets the same time. */
   readonly #deadlines = new Queue<Deadline>();
   #bytes = 0;
+  #failures = 0;
   readonly #timeoutMs: number;
   readonly #timeoutError: (startMs: number) => EtcdError;
+
+  /**
+   * Told of every proposal that was applied, or given up on: what it was, when it was made, whether it was applied. What
+   * applying it answered does not matter.
+   */
+  onEnded: ((kind: Command['kind'], startMs: number, isApplied: boolean) => void) | undefined;
 
   /** `timeoutError`: what to say of a proposal made at `startMs` whose time is up. */
   constructor(timeoutMs: number, timeoutError: (startMs: number) => EtcdError = () => etcdError('Timeout')) {
@@ -42,6 +50,11 @@ export class Proposals {
     return this.#deadlines.size;
   }
 
+  /** How many were not applied in time, or could not be made. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** Of what was proposed. */
   get bytes(): number {
     return this.#bytes;
@@ -53,7 +66,7 @@ export class Proposals {
     this.#deadlines.push({ id, startMs: nowMs });
     this.#bytes += data.length;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { command, data, resolve, reject });
+      this.#waiting.set(id, { startMs: nowMs, command, data, resolve, reject });
     });
   }
 
@@ -72,12 +85,18 @@ export class Proposals {
 
   settle(id: bigint, response: AnyResponse | undefined, error: EtcdError | undefined): void {
     const waiting = this.#take(id);
-    if (error === undefined) waiting?.resolve(response);
-    else waiting?.reject(error);
+    if (waiting === undefined) return;
+    this.onEnded?.(waiting.command.kind, waiting.startMs, true);
+    if (error === undefined) waiting.resolve(response);
+    else waiting.reject(error);
   }
 
   fail(id: bigint, error: Error): void {
-    this.#take(id)?.reject(error);
+    const waiting = this.#take(id);
+    if (waiting === undefined) return;
+    this.#failures++;
+    this.onEnded?.(waiting.command.kind, waiting.startMs, false);
+    waiting.reject(error);
   }
 
   failAll(error: Error): void {

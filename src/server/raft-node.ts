@@ -65,6 +65,9 @@ export class RaftNode {
   #cancelTick: (() => void) | undefined;
   /** The last one that was known. */
   #lastLeader = NONE;
+  #leaderChanges = 0;
+  #lateHeartbeats = 0;
+  #lastTickMs = 0;
   #leaderSinceMs = 0;
 
   constructor(parts: RaftNodeParts) {
@@ -107,6 +110,21 @@ export class RaftNode {
     return this.#leaderSinceMs;
   }
 
+  /** How often a leader came to be known that was not known just before. */
+  get leaderChanges(): number {
+    return this.#leaderChanges;
+  }
+
+  /** How often this member, as the leader of others, sent heartbeats a whole interval too late. */
+  get lateHeartbeats(): number {
+    return this.#lateHeartbeats;
+  }
+
+  /** Rounds of linearizable reads, see ReadRounds. */
+  get readTotals(): { readonly slow: number; readonly failed: number } {
+    return this.#reads.totals;
+  }
+
   /** Whether the log has this entry, or has it behind it. */
   holds(index: number, term: number): boolean {
     const { raft } = this.#parts;
@@ -119,6 +137,7 @@ export class RaftNode {
 
   start(applyLoop: ApplyLoop): void {
     this.#applyLoop = applyLoop;
+    this.#lastTickMs = this.#parts.clock.monotonicMs();
     this.#armTick();
     this.#pump();
   }
@@ -230,6 +249,8 @@ export class RaftNode {
       if (this.#stopped) return;
       raft.tick();
       const nowMs = clock.monotonicMs();
+      if (this.isLeader && !this.isSoleVoter && nowMs - this.#lastTickMs > 2 * tickMs) this.#lateHeartbeats++;
+      this.#lastTickMs = nowMs;
       proposals.expire(nowMs);
       this.#queued = this.#queued.filter(({ id }) => proposals.has(id));
       this.#reads.tick(nowMs);
@@ -330,6 +351,7 @@ export class RaftNode {
   #noteSoftState(state: SoftState): void {
     if (state.leader !== NONE && state.leader !== this.#lastLeader) {
       this.#leaderSinceMs = this.#parts.clock.monotonicMs();
+      this.#leaderChanges++;
       this.#reads.leaderChanged();
     }
     // A leader that was lost and comes back is a new one.

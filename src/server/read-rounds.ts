@@ -44,6 +44,8 @@ export class ReadRounds {
   /** Answered, and waiting for their index to be applied. */
   readonly #applying = new Set<Round>();
   #size = 0;
+  /** Rounds that were not in time (answers out of date too), and rounds that failed: as etcd counts them. */
+  readonly totals = { slow: 0, failed: 0 };
 
   constructor(parts: ReadRoundsParts) {
     this.#parts = parts;
@@ -71,7 +73,10 @@ export class ReadRounds {
     if (context.length !== 8) return;
     const id = new DataView(context.buffer, context.byteOffset, 8).getBigUint64(0);
     const round = this.#byContext.get(id);
-    if (round === undefined) return;
+    if (round === undefined) {
+      this.totals.slow++;
+      return;
+    }
     this.#forget(round);
     this.#applying.add(round);
     this.#parts.whenApplied(index, () => {
@@ -85,6 +90,7 @@ export class ReadRounds {
   leaderChanged(): void {
     for (const round of this.#rounds) {
       this.#forget(round);
+      this.totals.failed++;
       this.#fail(round.readers, 'LeaderChanged');
     }
   }
@@ -92,6 +98,7 @@ export class ReadRounds {
   tick(nowMs: number): void {
     const expire = (readers: Reader[]): Reader[] => {
       if (!readers.some(({ deadlineMs }) => deadlineMs <= nowMs)) return readers;
+      this.totals.slow++;
       this.#fail(
         readers.filter(({ deadlineMs }) => deadlineMs <= nowMs),
         'Timeout',

@@ -21,7 +21,13 @@ import { statusOf } from '../status.ts';
 /** Answers that a client has not taken; beyond, its requests are not read. */
 const KEEP_ALIVE_BACKLOG_BYTES = 64 * 1024;
 
-export function registerLease(registry: ServiceRegistry, core: ServerCore, leases: LeaseApi): void {
+/** `onBadMessage`: told of a keep-alive stream that ends because a message of the client cannot be read. */
+export function registerLease(
+  registry: ServiceRegistry,
+  core: ServerCore,
+  leases: LeaseApi,
+  onBadMessage: () => void = () => {},
+): void {
   const { LeaseGrant, LeaseRevoke, LeaseKeepAlive, LeaseTimeToLive, LeaseLeases } = LeaseService.methods;
   registry.unary(LeaseGrant.path, async (ctx, bytes) => {
     const response = await leases.grant(ctx, decodeLeaseGrantRequest(bytes));
@@ -35,11 +41,11 @@ export function registerLease(registry: ServiceRegistry, core: ServerCore, lease
     encodeLeaseTimeToLiveResponse(await leases.timeToLive(ctx, decodeLeaseTimeToLiveRequest(bytes))),
   );
   registry.unary(LeaseLeases.path, async (ctx) => encodeLeaseLeasesResponse(await leases.leases(ctx)));
-  registry.bidi(LeaseKeepAlive.path, (call) => serveKeepAlive(call, leases));
+  registry.bidi(LeaseKeepAlive.path, (call) => serveKeepAlive(call, leases, onBadMessage));
 }
 
 /** Answers in the order of the requests: one that waits for an expired lease holds back those behind it, as in etcd. */
-function serveKeepAlive(call: StreamCall, leases: LeaseApi): void {
+function serveKeepAlive(call: StreamCall, leases: LeaseApi, onBadMessage: () => void): void {
   let last: Promise<void> = Promise.resolve();
   let waiting = 0;
   let halfClosed = false;
@@ -49,8 +55,16 @@ function serveKeepAlive(call: StreamCall, leases: LeaseApi): void {
   const answer = async (ID: bigint): Promise<void> => {
     call.send(encodeLeaseKeepAliveResponse(await leases.keepAlive(call.ctx, ID)));
   };
+  const read = (bytes: Uint8Array): bigint => {
+    try {
+      return decodeLeaseKeepAliveRequest(bytes).ID;
+    } catch (error) {
+      onBadMessage();
+      throw error;
+    }
+  };
   call.onMessage((bytes) => {
-    const { ID } = decodeLeaseKeepAliveRequest(bytes);
+    const ID = read(bytes);
     waiting++;
     if (waiting > 1 || call.backlogBytes > KEEP_ALIVE_BACKLOG_BYTES) call.pauseReading();
     last = last

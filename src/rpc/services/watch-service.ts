@@ -10,21 +10,29 @@ import type { ServiceRegistry } from '../service-registry.ts';
 import type { StreamCall } from '../transport.ts';
 import { statusOf } from '../status.ts';
 
-export function registerWatch(registry: ServiceRegistry, core: ServerCore, hub: WatchHub): void {
-  registry.bidi(WatchService.methods.Watch.path, (call) => new WatchCall(call, core, hub).serve());
+/** `onBadMessage`: told of a stream that ends because a message of the client cannot be read. */
+export function registerWatch(
+  registry: ServiceRegistry,
+  core: ServerCore,
+  hub: WatchHub,
+  onBadMessage: () => void = () => {},
+): void {
+  registry.bidi(WatchService.methods.Watch.path, (call) => new WatchCall(call, core, hub, onBadMessage).serve());
 }
 
 class WatchCall {
   readonly #call: StreamCall;
   readonly #core: ServerCore;
   readonly #stream: WatchStream;
+  readonly #onBadMessage: () => void;
   /** Who the caller is, or why that cannot be told; as of the create request in hand. Undefined while auth is off. */
   #caller: AuthInfo | EtcdError | undefined;
   /** A create request waits for the caller to be identified; the requests behind it wait too, in order. */
   #pending: Promise<void> | undefined;
 
-  constructor(call: StreamCall, core: ServerCore, hub: WatchHub) {
+  constructor(call: StreamCall, core: ServerCore, hub: WatchHub, onBadMessage: () => void) {
     this.#call = call;
+    this.#onBadMessage = onBadMessage;
     this.#core = core;
     const sink = {
       send: (bytes: Uint8Array) => call.send(bytes),
@@ -52,6 +60,7 @@ class WatchCall {
     try {
       request = decodeWatchRequest(bytes);
     } catch (error) {
+      this.#onBadMessage();
       this.#fail(error);
       return;
     }

@@ -4,6 +4,7 @@ import { assert } from '../../base/assert.ts';
 import type { WriteBuffer } from '../../mvcc/write-buffer.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { File, FileSystem } from '../../ports/file-system.ts';
+import type { Histogram } from '../../ports/metrics.ts';
 import type { JobRunner } from '../../server/job-runner.ts';
 import type { DatabaseSnapshot, SnapshotSource } from '../../server/snapshot-source.ts';
 import { DatabaseWriter } from './database-writer.ts';
@@ -25,6 +26,8 @@ export interface DatabaseSnapshotsParts {
   readonly meta: () => MetaRows;
   /** Version of the storage schema; empty where the database does not say. */
   readonly version: () => string;
+  /** From the start of a copy until it is passed on. */
+  readonly seconds?: Histogram | undefined;
 }
 
 export class DatabaseSnapshots implements SnapshotSource {
@@ -40,10 +43,12 @@ export class DatabaseSnapshots implements SnapshotSource {
   }
 
   async open(): Promise<DatabaseSnapshot> {
-    const { files, dir, buffer, jobs, clock, meta, version } = this.#parts;
+    const { files, dir, buffer, jobs, clock, meta, version, seconds } = this.#parts;
+    const startMs = clock.monotonicMs();
     const path = `${dir}/${this.#next++}${SUFFIX}`;
     const file = files.open(path, 'create');
     const close = (): void => {
+      seconds?.observe((clock.monotonicMs() - startMs) / 1000);
       file.close();
       // Where it fails, the next start removes it.
       files.removeAsync(path, () => {});

@@ -26,6 +26,8 @@ export interface WalOptions {
 export interface WalMetrics {
   /** Seconds from the start of a group's write until it is on disk. */
   readonly fsyncSeconds: Histogram;
+  /** The same: the write and the sync are one call. */
+  readonly writeSeconds: Histogram;
   readonly writtenBytes: Counter;
 }
 

@@ -324,6 +324,7 @@ export class Wal implements DurableLog {
     const tookMs = this.#options.clock.monotonicMs() - startMs;
     this.#policy.observe(tookMs, inline);
     this.#options.metrics?.fsyncSeconds.observe(tookMs / 1000);
+    this.#options.metrics?.writeSeconds.observe(tookMs / 1000);
     this.#options.metrics?.writtenBytes.inc(bytes.length);
     if (tookMs >= SLOW_SYNC_WARN_MS) this.#options.logger.warn('slow fdatasync', { took: `${tookMs.toFixed(0)}ms` });
     this.#encoder.recycle(bytes);

@@ -20,7 +20,11 @@ export const DATA_DIR = '/data';
 export const DATABASE_DIR = `${DATA_DIR}/member/snap`;
 export const WAL_DIR = `${DATA_DIR}/member/wal`;
 const DATABASE = `${DATABASE_DIR}/quorate.mdb`;
-const NO_METRICS = { fsyncSeconds: { observe: () => {} }, writtenBytes: { inc: () => {} } };
+const NO_METRICS = {
+  fsyncSeconds: { observe: () => {} },
+  writeSeconds: { observe: () => {} },
+  writtenBytes: { inc: () => {} },
+};
 
 export function confStateOf(...voters: bigint[]): ConfState {
   return { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { WriteBuffer } from '../../../src/mvcc/write-buffer.ts';
+import { createEtcdMetrics } from '../../../src/observability/etcd-metrics.ts';
+import { MetricRegistry } from '../../../src/observability/metric-registry.ts';
 import { Flusher } from '../../../src/server/flusher.ts';
 import { MemoryBackend } from '../../../src/storage/memory-backend.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -25,7 +27,7 @@ function setUp() {
       },
       onFlushed: (index) => flushed.push(index),
       onError: (error) => errors.push(error),
-      commitSeconds: { observe: () => {} },
+      metrics: createEtcdMetrics(new MetricRegistry()).disk,
     },
   );
   const apply = (bytes = 10): void => {
