@@ -1,6 +1,7 @@
 /** Starts a whole server within this process: what the command does, and tests. */
 import { ETCD_COMPAT_VERSION } from './config/version.ts';
 import type { ServerConfig } from './config/server-config.ts';
+import { findFounders } from './embed/founders.ts';
 import { FrontEnd, transportClass, type TransportName } from './embed/front-end.ts';
 import { Listeners } from './embed/listeners.ts';
 import { Member } from './embed/member.ts';
@@ -57,7 +58,16 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
   const network = httpPeerNetwork(config, { clock, logger, metrics, names, tls: tls.peer });
   const { onRemoved, onSnapshotStored } = parts;
   const callbacks = { onFatal, onRemoved, onSnapshotStored };
-  const member = await Member.open({ config, platform, network, clock, logger, metrics, ...callbacks });
+  const member = await Member.open({
+    config,
+    platform,
+    network,
+    clock,
+    logger,
+    metrics,
+    ...callbacks,
+    findFounders: () => findFounders(config, { clock, logger }),
+  });
   const transport = await transportClass(parts.transport ?? 'h2');
   const frontEnd = new FrontEnd({ config, member, clock, logger, registry, metrics, transport, onFatal });
   collectServerMetrics(registry, metrics, member, {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { readAutoCompaction } from './auto-compaction.ts';
 import { authWarnings, readAuthConfig } from './auth-config.ts';
 import type { ConfigWarning } from './config-warning.ts';
+import { readDiscoveryConfig } from './discovery-config.ts';
 import { gatesWithoutEffect, readFeatureGates } from './feature-gates.ts';
 import { readInitialCluster } from './initial-cluster.ts';
 import { readLogConfig } from './log-config.ts';
@@ -53,6 +54,7 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
     ...raft(values),
     name: values.get('name'),
     initialCluster: readInitialCluster(values, context.memberExists(dirs.walDir)),
+    discovery: readDiscoveryConfig(values),
     initialClusterState: values.get('initial-cluster-state'),
     forceNewCluster: values.get('force-new-cluster'),
     initialClusterToken: values.get('initial-cluster-token'),

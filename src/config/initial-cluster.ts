@@ -1,4 +1,5 @@
 /** --initial-cluster: who founds the cluster. */
+import { isIP } from 'node:net';
 import type { InitialMember } from '../server/bootstrap.ts';
 import { ConfigError, invalidValue } from './config-error.ts';
 import type { OptionValues } from './option-values.ts';
@@ -9,19 +10,21 @@ const DEFAULT_NAME = specOf('name').default;
 const DEFAULT_CLUSTER = specOf('initial-cluster').default;
 
 /**
- * The founding members. With a member that exists already, the options say nothing and are not checked: then it is this member
+ * The founding members; with discovery, only this one is known yet. With a member that exists already, the options say nothing and are not checked: then it is this member
  * alone if they do not parse. Throws ConfigError.
  */
 export function readInitialCluster(values: OptionValues, memberExists: boolean): InitialMember[] {
   const name = values.get('name');
   const advertised = values.get('initial-advertise-peer-urls');
+  const own = [{ name, peerURLs: advertised.map((url) => url.text) }];
+  if (values.get('discovery-endpoints').length > 0 || values.get('discovery-srv') !== '') return own;
   const text = clusterText(name, advertised, values.get('initial-cluster'));
   try {
     const members = parseInitialCluster(text);
     checkFounders(members, name, advertised, text);
     return members;
   } catch (error) {
-    if (memberExists && error instanceof ConfigError) return [{ name, peerURLs: advertised.map((url) => url.text) }];
+    if (memberExists && error instanceof ConfigError) return own;
     throw error;
   }
 }
@@ -61,12 +64,20 @@ function checkFounders(
   const own = members.find((member) => member.name === name);
   if (own === undefined) throw invalid(text, `it does not contain this member's --name=${name}`);
   const advertisedText = advertised.map((url) => url.text).join(',');
-  if (own.peerURLs.join(',') !== advertisedText) {
+  if (own.peerURLs.join(',') !== advertisedText && !mayBeSame(own.peerURLs, advertised)) {
     throw invalid(text, `the URLs of ${name} differ from --initial-advertise-peer-urls=${advertisedText}`);
   }
   const urls = members.flatMap((member) => member.peerURLs);
   const repeated = urls.find((url, index) => urls.indexOf(url) !== index);
   if (repeated !== undefined) throw invalid(text, `${repeated} occurs twice`);
+}
+
+/** Once their names are looked up, which is done when the cluster is founded. */
+function mayBeSame(listed: readonly string[], advertised: readonly UrlAddress[]): boolean {
+  if (listed.length !== advertised.length) return false;
+  return [...listed.map(parseUrlAddress), ...advertised].some(
+    (url) => url.kind === 'tcp' && url.host !== 'localhost' && isIP(url.host) === 0,
+  );
 }
 
 function invalid(text: string, problem: string): ConfigError {

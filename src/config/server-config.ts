@@ -3,6 +3,7 @@ import type { InitialMember } from '../server/bootstrap.ts';
 import type { AutoCompaction } from '../server/compaction-schedule.ts';
 import type { TlsSettings } from '../ports/tls-settings.ts';
 import type { AuthConfig } from './auth-config.ts';
+import type { DiscoveryConfig } from './discovery-config.ts';
 import type { FeatureGates } from './feature-gates.ts';
 import type { UrlAddress } from './url-address.ts';
 
@@ -56,8 +57,10 @@ export interface ServerConfig {
   /** Of the peer URLs, own and others'; undefined: nothing is said about it. */
   readonly peerTls: TlsSettings | undefined;
 
-  /** Who founds the cluster, this member among them. Means nothing once there are data. */
+  /** Who founds the cluster, this member among them; with discovery, this one alone. Means nothing once there are data. */
   readonly initialCluster: readonly InitialMember[];
+  /** Where the others are to be learnt from when there are no data yet. */
+  readonly discovery: DiscoveryConfig | undefined;
   readonly initialClusterState: 'new' | 'existing';
   readonly initialClusterToken: string;
   /** The data of this member become a cluster of its own: its other members are lost. */

@@ -172,6 +172,7 @@ function settingsOf(
     requiresCertificate: authorities !== undefined || values.get(side.certAuth),
     allowedCommonNames: side === PEER ? values.get('peer-cert-allowed-cn') : [],
     allowedHostnames: values.get(side.allowedHostname),
+    dialServerName: side === PEER ? serverNameOf(values, authorities) : undefined,
     checksAddress: side === PEER && !values.get('peer-skip-client-san-verification'),
   };
 }
@@ -183,8 +184,15 @@ const OPEN = {
   requiresCertificate: false,
   allowedCommonNames: [],
   allowedHostnames: [],
+  dialServerName: undefined,
   checksAddress: false,
 } as const;
+
+/** Who founds the cluster comes from the domain's name servers: without an authority of its own, its members prove the domain. */
+function serverNameOf(values: OptionValues, authorities: NamedFile | undefined): string | undefined {
+  const domain = values.get('discovery-srv');
+  return domain === '' || authorities !== undefined ? undefined : domain;
+}
 
 function selfSignedOf(values: OptionValues, side: Side, urls: readonly UrlAddress[]): SelfSigned {
   const validityYears = values.get('self-signed-cert-validity');

@@ -23,6 +23,7 @@ export function validate(values: OptionValues, fromFile: boolean): void {
   checkHttpUrls(values);
   checkTicks(values);
   checkBootstrap(values);
+  checkFallback(values);
   checkAdvertised(values, fromFile);
   checkCompaction(values);
   checkSupport(values);
@@ -74,6 +75,11 @@ function checkBootstrap(values: OptionValues): void {
   if (values.get('name') === '') throw invalid('name', '', 'it must not be empty');
   const odd = /[=,]/.exec(values.get('name'));
   if (odd) throw invalid('name', values.get('name'), `it must not contain ${odd[0]}`);
+}
+
+function checkFallback(values: OptionValues): void {
+  if (values.get('discovery-fallback') !== 'proxy') return;
+  throw new ConfigError(`v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`);
 }
 
 function checkAdvertised(values: OptionValues, fromFile: boolean): void {

@@ -21,6 +21,7 @@ import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
 import { checkIdentity, refuseEtcdData } from './foreign-data.ts';
+import { listedFounders, type FindFounders } from './founders.ts';
 import { discardIncoming, importIncoming, incomingMetadata } from './incoming-snapshot.ts';
 import { markTaken, openLog, type OpenedLog } from './open-log.ts';
 
@@ -73,6 +74,8 @@ export interface StateParts {
   readonly logger: Logger;
   readonly walMetrics: WalMetrics;
   readonly network: PeerNetwork;
+  /** Asked when there is no log yet; without, it is as the configuration lists them. */
+  readonly findFounders?: FindFounders | undefined;
 }
 
 /** Opens the data directory, or makes it. Throws an Error with one clear line when it cannot be used. */
@@ -110,7 +113,8 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     await markTaken(walOptions, taken);
     discardIncoming(platform.files, databaseDir);
   }
-  const opened = await openLog(walOptions, config, applied, network);
+  const founders = parts.findFounders ?? (() => Promise.resolve(listedFounders(config)));
+  const opened = await openLog(walOptions, config, applied, network, founders);
   checkIdentity(buffer, opened, config.dataDir, config.walDir);
   const cluster = new Cluster({
     put: (table, key, value) => buffer.put(table, key, value),

@@ -46,6 +46,7 @@ import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
 import { authParts, nodeAuthPlatform, type AuthPlatform } from './auth.ts';
 import { ApplyObserver } from './apply-observer.ts';
+import type { FindFounders } from './founders.ts';
 import { storeIncoming } from './incoming-snapshot.ts';
 import { Membership } from './membership.ts';
 import { ProposalTimeouts } from './proposal-timeouts.ts';
@@ -72,6 +73,8 @@ export interface MemberParts {
   readonly auth?: AuthPlatform | undefined;
   /** The way to other members; without, this one is alone. */
   readonly network?: PeerNetwork | undefined;
+  /** Who founds the cluster; without, as the configuration lists them. */
+  readonly findFounders?: FindFounders | undefined;
   /** A snapshot from the leader was stored: this member has to be opened again, and does nothing useful until then. */
   readonly onSnapshotStored?: (() => void) | undefined;
   /** This member was removed from the cluster: the process has nothing left to do. */

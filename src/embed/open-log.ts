@@ -12,6 +12,7 @@ import type { DurableLog } from '../server/durable-log.ts';
 import { forceNewCluster } from '../server/forced-cluster.ts';
 import type { PeerCalls, PeerMembers, PeerNetwork } from '../server/peer-transport.ts';
 import { createWal, openWal, walExists } from '../storage/wal/open.ts';
+import type { Founders, FindFounders } from './founders.ts';
 import type { AppliedState } from './member-state.ts';
 import { listSegments } from '../storage/wal/recovery.ts';
 import type { WalOptions } from '../storage/wal/wal-options.ts';
@@ -38,16 +39,21 @@ export async function openLog(
   config: ServerConfig,
   applied: AppliedState,
   network: PeerNetwork,
+  findFounders: FindFounders,
 ): Promise<OpenedLog> {
   const appliedIndex = applied.index;
-  if (!walExists(options)) return beginLog(options, config, appliedIndex, network);
+  if (!walExists(options)) {
+    if (appliedIndex > 0)
+      throw new Error(`the database in ${config.dataDir} is there, but its WAL in ${options.dir} is not`);
+    return beginLog(options, config, await findFounders(), network);
+  }
   const opened = reopenLog(options, appliedIndex, isAlone(applied.confState) ? 1 : config.snapshotCatchupEntries);
   const { log, hardState, entries } = opened;
   // The process before died when it had made the log, and not yet written what a cluster begins with.
   const isBlank = appliedIndex === 0 && entries.length === 0 && hardState.term === 0;
   if (!isBlank && config.forceNewCluster) return forced(opened, config, applied);
   if (!isBlank || config.initialClusterState !== 'new') return opened;
-  const first = bootstrapOf(config);
+  const first = bootstrapOf(config, await findFounders());
   if (first.self.id !== opened.memberId || first.clusterId !== opened.clusterId) {
     throw new Error(`the WAL in ${options.dir} was begun with other flags, and never used: remove it`);
   }
@@ -125,30 +131,33 @@ function reopenLog(options: WalOptions, appliedIndex: number, catchupEntries: nu
 async function beginLog(
   options: WalOptions,
   config: ServerConfig,
-  appliedIndex: number,
+  founders: Founders,
   network: PeerNetwork,
 ): Promise<OpenedLog> {
-  if (appliedIndex > 0)
-    throw new Error(`the database in ${config.dataDir} is there, but its WAL in ${options.dir} is not`);
   const calls = network.calls(undefined);
   try {
     return config.initialClusterState === 'existing'
-      ? await joinCluster(options, config, calls)
-      : await foundCluster(options, config, calls);
+      ? await joinCluster(options, config, founders, calls)
+      : await foundCluster(options, config, founders, calls);
   } finally {
     calls.close();
   }
 }
 
-async function foundCluster(options: WalOptions, config: ServerConfig, calls: PeerCalls): Promise<OpenedLog> {
-  const first = bootstrapOf(config);
-  await refuseSecondFounding(config, calls, first.self);
+async function foundCluster(
+  options: WalOptions,
+  config: ServerConfig,
+  founders: Founders,
+  calls: PeerCalls,
+): Promise<OpenedLog> {
+  const first = bootstrapOf(config, founders);
+  await refuseSecondFounding(urlsOfOthers(config, founders), calls, first.self);
   return writeFirst(createWal(options, { nodeID: first.self.id, clusterID: first.clusterId }), first);
 }
 
-function bootstrapOf(config: ServerConfig): Bootstrap {
+function bootstrapOf({ name }: ServerConfig, { members, token }: Founders): Bootstrap {
   const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
-  return bootstrap(sha1, config.initialCluster, config.initialClusterToken, config.name);
+  return bootstrap(sha1, members, token, name);
 }
 
 async function writeFirst(log: DurableLog, first: Bootstrap): Promise<OpenedLog> {
@@ -159,8 +168,7 @@ async function writeFirst(log: DurableLog, first: Bootstrap): Promise<OpenedLog>
 }
 
 /** A founder that lost its data would forget its votes: what it acknowledged before could be lost with it. */
-async function refuseSecondFounding(config: ServerConfig, calls: PeerCalls, self: ClusterMember): Promise<void> {
-  const others = urlsOfOthers(config);
+async function refuseSecondFounding(others: readonly string[], calls: PeerCalls, self: ClusterMember): Promise<void> {
   if (others.length === 0) return;
   let running: PeerMembers;
   try {
@@ -175,8 +183,13 @@ async function refuseSecondFounding(config: ServerConfig, calls: PeerCalls, self
 }
 
 /** The cluster knows this member already: by its peer URLs. The log comes from the leader. */
-async function joinCluster(options: WalOptions, config: ServerConfig, calls: PeerCalls): Promise<OpenedLog> {
-  const { clusterId, members, self } = await findCluster(config, calls);
+async function joinCluster(
+  options: WalOptions,
+  config: ServerConfig,
+  founders: Founders,
+  calls: PeerCalls,
+): Promise<OpenedLog> {
+  const { clusterId, members, self } = await findCluster(config, founders, calls);
   await checkVersions(
     members.filter(({ id }) => id !== self.id),
     calls,
@@ -202,16 +215,17 @@ async function joinCluster(options: WalOptions, config: ServerConfig, calls: Pee
  */
 async function findCluster(
   config: ServerConfig,
+  founders: Founders,
   calls: PeerCalls,
 ): Promise<PeerMembers & { readonly self: ClusterMember }> {
-  const others = urlsOfOthers(config);
+  const others = urlsOfOthers(config, founders);
   if (others.length === 0) throw new Error('--initial-cluster-state=existing: --initial-cluster names no other member');
   let mismatch: unknown;
   let silence: unknown;
   for (const url of others) {
     const found = await calls.members([url]).catch((error: unknown) => void (silence ??= error));
     try {
-      if (found) return { ...found, self: matchMembers(config.initialCluster, found.members, config.name) };
+      if (found) return { ...found, self: matchMembers(founders.members, found.members, config.name) };
     } catch (error) {
       mismatch ??= error;
     }
@@ -269,6 +283,6 @@ async function checkVersions(others: readonly ClusterMember[], calls: PeerCalls,
   );
 }
 
-function urlsOfOthers({ initialCluster, name }: ServerConfig): string[] {
-  return initialCluster.filter((member) => member.name !== name).flatMap(({ peerURLs }) => [...peerURLs]);
+function urlsOfOthers({ name }: ServerConfig, { members }: Founders): string[] {
+  return members.filter((member) => member.name !== name).flatMap(({ peerURLs }) => [...peerURLs]);
 }

@@ -41,6 +41,8 @@ export interface TlsSettings {
   readonly allowedCommonNames: readonly string[];
   /** The other side's certificate must be for one of these names or addresses; empty: any. */
   readonly allowedHostnames: readonly string[];
+  /** Whom a dialer asks for, and whom its certificate must be for, instead of the host that is dialled. */
+  readonly dialServerName: string | undefined;
   /** Who connects must come from an address that the certificate is for, if it is for any. */
   readonly checksAddress: boolean;
   readonly versionMin: TlsVersion;

@@ -18,6 +18,7 @@ export function mutualTls(own: Issued, caFile: string, changes: Partial<TlsSetti
     requiresCertificate: true,
     allowedCommonNames: [],
     allowedHostnames: [],
+    dialServerName: undefined,
     checksAddress: false,
     versionMin: 'TLSv1.2',
     versionMax: undefined,

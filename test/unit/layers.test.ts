@@ -22,6 +22,7 @@ const LEVELS: Record<string, number> = {
   observability: 6,
   platform: 6,
   config: 6,
+  discovery: 6,
   cli: 7,
   embed: 7,
 };

@@ -74,6 +74,7 @@ export class TlsEndpoint {
     if (this.#dialingContext?.from !== from) this.#dialingContext = { from, context: tls.createSecureContext(from) };
     return {
       secureContext: this.#dialingContext.context,
+      ...(settings.dialServerName !== undefined && { servername: settings.dialServerName }),
       // A certificate that was made at the start is known to nobody.
       rejectUnauthorized: settings.selfSigned === undefined,
       checkServerIdentity: (host, { raw }) => {

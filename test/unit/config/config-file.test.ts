@@ -94,7 +94,13 @@ describe('keys', () => {
     expect(fileFailure('peer-transport-security: {allowed-cn: [a], allowed-hostname: [b]}')).toContain(
       '--peer-cert-allowed-cn=a and --peer-cert-allowed-hostname=b are mutually exclusive',
     );
-    expect(fileFailure('discovery-config: {endpoints: [a]}')).toContain('--discovery-endpoints is not supported yet');
+    expect(fileFailure('discovery-config: {endpoints: [a]}')).toContain(
+      'both --discovery-token and --discovery-endpoints',
+    );
+    expect(fromFile('discovery-config: {endpoints: [a], token: t, secure: {cacert: ca.pem}}').discovery).toMatchObject({
+      token: 't',
+      security: { authorities: 'ca.pem' },
+    });
     expect(fromFile('client-transport-security: {cert-file: "", auto-tls: false}').name).toBe('default');
     expect(warnings(`--config-file=${FILE}`, {}, 'socket-options: {reuse-port: true}')).toEqual([
       { message: 'flag has no effect', fields: { flag: '--socket-reuse-port', value: 'true' } },

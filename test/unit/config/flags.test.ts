@@ -131,12 +131,12 @@ describe('--help and --version', () => {
 
   test('an error before -h is an error', () => expect(failure('--nope -h').line).toBe('unknown flag --nope'));
 
-  test('the help has the groups, and says what is not there yet', () => {
+  test('the help has the groups, and says what has no effect', () => {
     const result = parse('--help');
     const text = result.kind === 'print' ? result.text : '';
     for (const title of ['Member:', 'Clustering:', 'Security:', 'Auth:', 'Logging:', 'Unsafe:'])
       expect(text).toContain(title);
-    expect(text).toContain("--discovery-endpoints '' (not supported yet)");
+    expect(text).toContain("--discovery-srv ''\n");
     expect(text).toContain('(accepted, without effect)');
     expect(text.split('\n').filter((line) => line.length > 100 && !line.includes('{'))).toEqual([]);
   });

@@ -139,9 +139,54 @@ describe('the name and the founding members', () => {
   });
 });
 
+describe('discovery', () => {
+  test('by SRV records', () => {
+    expect(config('--discovery-srv=example.com --discovery-srv-name=blue')).toMatchObject({
+      initialCluster: [{ name: 'default', peerURLs: ['http://localhost:2380'] }],
+      discovery: { kind: 'srv', domain: 'example.com', serviceName: 'blue' },
+    });
+  });
+
+  test('by a registry, with its defaults', () => {
+    expect(config('--discovery-token=t --discovery-endpoints=http://a:1,b:2,b:2').discovery).toEqual({
+      kind: 'registry',
+      endpoints: ['http://a:1', 'b:2'],
+      token: 't',
+      dialTimeoutMs: 2000,
+      requestTimeoutMs: 5000,
+      keepaliveTimeMs: 2000,
+      keepaliveTimeoutMs: 6000,
+      security: { insecureTransport: true, skipVerify: false, cert: '', key: '', authorities: '' },
+      user: '',
+      password: '',
+    });
+  });
+
+  test.each([
+    ['--discovery-endpoints=a:1', 'both --discovery-token and --discovery-endpoints must be set'],
+    ['--discovery-token=t', 'both --discovery-token and --discovery-endpoints must be set'],
+    ['--discovery-token=t --discovery-endpoints=a:1,,b:1', '--discovery-endpoints must not contain empty endpoints'],
+    ['--discovery-fallback=proxy', `v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`],
+    [
+      '--discovery-token=t --discovery-endpoints=a:1 --discovery-srv=x',
+      'only one of --discovery-endpoints and --discovery-srv can be set',
+    ],
+  ])('%s fails', (flags, line) => expect(failure(flags).line).toContain(line));
+
+  test('names of hosts are compared when the cluster is founded', () => {
+    const flags = '--initial-advertise-peer-urls=http://10.0.0.1:2380 --initial-cluster=default=http://a.example:2380';
+    expect(config(flags).initialCluster).toEqual([{ name: 'default', peerURLs: ['http://a.example:2380'] }]);
+  });
+
+  test('TLS between members is for the domain, unless there is an authority', () => {
+    const tls = '--peer-cert-file=c --peer-key-file=k --discovery-srv=example.com';
+    expect(config(tls).peerTls?.dialServerName).toBe('example.com');
+    expect(config(`${tls} --peer-trusted-ca-file=ca`).peerTls?.dialServerName).toBeUndefined();
+  });
+});
+
 describe('what is not supported', () => {
   test.each([
-    ['--discovery-endpoints=a,b', 'flag --discovery-endpoints is not supported yet (set to "a,b")'],
     ['--enable-v2', 'flag --enable-v2 is not supported yet'],
     ['--proxy=on', 'flag --proxy is not supported yet'],
   ])('%s', (flags, line) => expect(failure(flags)).toMatchObject({ line: expect.stringContaining(line), exitCode: 1 }));
@@ -153,7 +198,7 @@ describe('what is not supported', () => {
   });
 
   test('comes after what is wrong anyway', () => {
-    expect(failure('--discovery-endpoints=x --heartbeat-interval=0').line).toContain('--heartbeat-interval');
+    expect(failure('--enable-v2 --heartbeat-interval=0').line).toContain('--heartbeat-interval');
   });
 });
 
@@ -167,8 +212,9 @@ describe('what has no effect', () => {
 });
 
 test('a password is not shown', () => {
-  const found = warnings('--discovery-password=hunter2 --discovery-user=me:hunter2');
-  expect(found.map(({ fields }) => fields)).toEqual([{ flag: '--discovery-password' }, { flag: '--discovery-user' }]);
+  expect(warnings('--discovery-password=hunter2 --discovery-user=me:hunter2')).toEqual([]);
+  const line = failure('--discovery-password=hunter2 --discovery-token=x').line;
+  expect(line).not.toContain('hunter2');
 });
 
 describe('logs', () => {
