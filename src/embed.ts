@@ -9,6 +9,7 @@ import type { Platform } from './embed/member-state.ts';
 import { collectServerMetrics } from './embed/metrics.ts';
 import { httpPeerNetwork } from './embed/peer-network.ts';
 import { secureEndpoints } from './embed/secure-endpoints.ts';
+import type { CallTracer } from './observability/call-tracer.ts';
 import { createEtcdMetrics } from './observability/etcd-metrics.ts';
 import type { RootLogger } from './observability/logger.ts';
 import { MetricRegistry } from './observability/metric-registry.ts';
@@ -69,7 +70,8 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
     findFounders: () => findFounders(config, { clock, logger }),
   });
   const transport = await transportClass(parts.transport ?? 'h2');
-  const frontEnd = new FrontEnd({ config, member, clock, logger, registry, metrics, transport, onFatal });
+  const tracer = await callTracer(config, logger);
+  const frontEnd = new FrontEnd({ config, member, clock, logger, registry, metrics, transport, tracer, onFatal });
   collectServerMetrics(registry, metrics, member, {
     featureGates: config.featureGates,
     etcdVersion: ETCD_COMPAT_VERSION,
@@ -85,9 +87,19 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
       await member.handOver();
       listeners.close();
       await frontEnd.stop(STOP_GRACE_MS);
+      const untraced = tracer?.stop();
       await member.stop();
+      await untraced;
     },
   };
+}
+
+/** Most servers have none, and do not load what it takes. */
+async function callTracer({ tracing }: ServerConfig, logger: RootLogger): Promise<CallTracer | undefined> {
+  if (tracing === undefined) return undefined;
+  const loaded = await import('./observability/call-tracer.ts');
+  logger.info('distributed tracing setup enabled', { ...tracing });
+  return new loaded.CallTracer(tracing, logger.child('observability/call-tracer.ts'));
 }
 
 /** Files, lock and database of this machine. */

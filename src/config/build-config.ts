@@ -9,7 +9,7 @@ import { readInitialCluster } from './initial-cluster.ts';
 import { readLogConfig } from './log-config.ts';
 import { type OptionValues } from './option-values.ts';
 import { specOf } from './options.ts';
-import type { GrpcKeepaliveConfig, ServerConfig } from './server-config.ts';
+import type { GrpcKeepaliveConfig, ServerConfig, TracingConfig } from './server-config.ts';
 import { readTlsConfig, tlsWarnings } from './tls-options.ts';
 import { differsFromDefault, validate } from './validate.ts';
 
@@ -63,6 +63,7 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
     grpcKeepalive: keepalive(values),
     log,
     extensiveMetrics: values.get('metrics') === 'extensive',
+    tracing: tracing(values),
     httpAccess: {
       gateway: values.get('enable-grpc-gateway'),
       cors: values.get('cors'),
@@ -167,6 +168,16 @@ function keepalive(values: OptionValues): GrpcKeepaliveConfig {
     minTimeMs: Math.max(0, values.get('grpc-keepalive-min-time')),
     intervalMs: Math.max(0, values.get('grpc-keepalive-interval')),
     timeoutMs: Math.max(0, values.get('grpc-keepalive-timeout')),
+  };
+}
+
+function tracing(values: OptionValues): TracingConfig | undefined {
+  if (!values.get('enable-distributed-tracing')) return undefined;
+  return {
+    address: values.get('distributed-tracing-address'),
+    serviceName: values.get('distributed-tracing-service-name'),
+    instanceId: values.get('distributed-tracing-instance-id'),
+    samplesPerMillion: values.get('distributed-tracing-sampling-rate'),
   };
 }
 

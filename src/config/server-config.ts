@@ -26,6 +26,17 @@ export interface GrpcKeepaliveConfig {
   readonly timeoutMs: number;
 }
 
+/** OpenTelemetry. */
+export interface TracingConfig {
+  /** `host:port` of the collector. */
+  readonly address: string;
+  readonly serviceName: string;
+  /** Empty: none. */
+  readonly instanceId: string;
+  /** From 0 to a million. */
+  readonly samplesPerMillion: number;
+}
+
 /** How HTTP/1.1 is served on the client port. */
 export interface HttpAccess {
   /** The API as JSON. */
@@ -109,6 +120,8 @@ export interface ServerConfig {
   readonly log: LogConfig;
   /** Histograms of the gRPC calls too. */
   readonly extensiveMetrics: boolean;
+  /** undefined: no call is traced. */
+  readonly tracing: TracingConfig | undefined;
   readonly httpAccess: HttpAccess;
   readonly featureGates: FeatureGates;
 }

@@ -15,6 +15,7 @@ type UrlOption =
 
 const ELECTION_MS_MAX = 50_000;
 const HEARTBEATS_PER_ELECTION = 5;
+const SAMPLES_PER_MILLION_MAX = 1_000_000;
 
 /** `fromFile`: there, listen-client-urls does not ask for advertise-client-urls. */
 export function validate(values: OptionValues, fromFile: boolean): void {
@@ -26,6 +27,7 @@ export function validate(values: OptionValues, fromFile: boolean): void {
   checkFallback(values);
   checkAdvertised(values, fromFile);
   checkCompaction(values);
+  checkTracing(values);
   checkSupport(values);
 }
 
@@ -94,6 +96,16 @@ function checkCompaction(values: OptionValues): void {
   if (values.get('compact-hash-check-time') <= 0) {
     throw invalid('compact-hash-check-time', values.text('compact-hash-check-time'), 'it must be more than 0');
   }
+}
+
+/** Only where it is on, as in etcd. */
+function checkTracing(values: OptionValues): void {
+  if (!values.get('enable-distributed-tracing')) return;
+  const rate = values.get('distributed-tracing-sampling-rate');
+  if (rate < 0) throw invalid('distributed-tracing-sampling-rate', String(rate), 'it must be positive');
+  if (rate <= SAMPLES_PER_MILLION_MAX) return;
+  const problem = `it must be at most ${SAMPLES_PER_MILLION_MAX}`;
+  throw invalid('distributed-tracing-sampling-rate', String(rate), problem);
 }
 
 function checkSupport(values: OptionValues): void {

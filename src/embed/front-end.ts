@@ -17,6 +17,7 @@ import type { MetricRegistry } from '../observability/metric-registry.ts';
 import type { Clock } from '../ports/clock.ts';
 import { Dispatcher } from '../rpc/dispatcher.ts';
 import { H2Transport } from '../rpc/h2/h2-transport.ts';
+import type { RpcTracer } from '../rpc/rpc-tracer.ts';
 import { ServiceRegistry } from '../rpc/service-registry.ts';
 import { registerAuth } from '../rpc/services/auth-service.ts';
 import { registerCluster } from '../rpc/services/cluster-service.ts';
@@ -54,6 +55,8 @@ export interface FrontEndParts {
   readonly registry: MetricRegistry;
   readonly metrics: EtcdMetrics;
   readonly transport: TransportClass;
+  /** Without, calls are not traced. */
+  readonly tracer?: RpcTracer | undefined;
   readonly onFatal: (what: string, error: Error) => void;
 }
 
@@ -130,6 +133,7 @@ function makeDispatcher(parts: FrontEndParts, services: ServiceRegistry, source:
     clock,
     logger: logger.child('rpc/dispatcher.ts'),
     metrics: new GrpcMetrics(registry, config.extensiveMetrics),
+    tracer: parts.tracer,
     member: source,
     maxRequestBytes: config.maxRequestBytes,
     electionTimeoutMs: config.electionMs,

@@ -7,6 +7,7 @@ import { statusOf } from './status.ts';
 import type { CallEnvironment } from './call-environment.ts';
 import type { Deadline } from './deadline-wheel.ts';
 import type { MethodMetrics } from './rpc-metrics.ts';
+import type { CallSpan } from './rpc-tracer.ts';
 import type { Method } from './service-registry.ts';
 import type { Peer, RpcContext, RpcMetadata, TransportCall } from './transport.ts';
 
@@ -24,6 +25,8 @@ export abstract class CallBase implements RpcContext {
   /** Once true, nothing more goes to the transport and the call has been counted. */
   protected isOver = false;
   #isCancelled = false;
+  /** undefined: not traced, as most servers' calls. */
+  readonly #span: CallSpan | undefined;
   #deadline: Deadline | undefined;
   #onCancel: (() => void)[] | undefined;
 
@@ -34,6 +37,7 @@ export abstract class CallBase implements RpcContext {
     this.transport = transport;
     this.startedMs = env.clock.monotonicMs();
     metrics.started();
+    if (env.tracer !== undefined) this.#span = env.tracer.start(method.path, transport.metadata, transport.peer);
     const { timeoutMs } = transport;
     if (timeoutMs === undefined) {
       this.deadlineMs = undefined;
@@ -76,7 +80,7 @@ export abstract class CallBase implements RpcContext {
   /** Ends the call from outside its handler: with a status, or silently when the client is gone. The handler is told. */
   cancelWith(status: EtcdError, tellClient: boolean): void {
     if (this.isOver) return;
-    this.finish(status.code);
+    this.finish(status.code, status.message);
     if (tellClient) this.transport.sendStatus(status.code, status.message);
     this.#isCancelled = true;
     const callbacks = this.#onCancel;
@@ -85,11 +89,12 @@ export abstract class CallBase implements RpcContext {
   }
 
   /** Marks the end: counts it and lets go of the deadline. */
-  protected finish(code: Code): void {
+  protected finish(code: Code, message = ''): void {
     this.isOver = true;
     this.#deadline?.cancel();
     this.#deadline = undefined;
     this.metrics.handled(code, (this.env.clock.monotonicMs() - this.startedMs) / 1000);
+    this.#span?.end(code, message);
     this.onFinish();
   }
 
@@ -99,7 +104,7 @@ export abstract class CallBase implements RpcContext {
   protected failWith(error: unknown): void {
     const status = this.statusOf(error);
     if (this.isOver) return;
-    this.finish(status.code);
+    this.finish(status.code, status.message);
     this.transport.sendStatus(status.code, status.message);
   }
 

@@ -5,6 +5,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { DeadlineWheel } from './deadline-wheel.ts';
 import type { LeaderMonitor } from './leader-monitor.ts';
 import type { RpcMetrics } from './rpc-metrics.ts';
+import type { RpcTracer } from './rpc-tracer.ts';
 
 /** What the checks before a handler ask about this member. */
 export interface MemberState {
@@ -16,6 +17,8 @@ export interface CallEnvironment {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: RpcMetrics;
+  /** undefined: calls are not traced. */
+  readonly tracer: RpcTracer | undefined;
   readonly member: MemberState;
   readonly deadlines: DeadlineWheel;
   readonly leaderMonitor: LeaderMonitor;

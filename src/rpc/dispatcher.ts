@@ -10,6 +10,7 @@ import type { CallEnvironment, MemberState } from './call-environment.ts';
 import { DeadlineWheel } from './deadline-wheel.ts';
 import { LeaderMonitor } from './leader-monitor.ts';
 import type { MethodMetrics, RpcMetrics } from './rpc-metrics.ts';
+import type { RpcTracer } from './rpc-tracer.ts';
 import type { Method, ServiceRegistry } from './service-registry.ts';
 import { StreamCallImpl } from './stream-call.ts';
 import type { CallOpener, CallReceiver, TransportCall } from './transport.ts';
@@ -24,6 +25,8 @@ export interface DispatcherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: RpcMetrics;
+  /** Without, calls are not traced. */
+  readonly tracer?: RpcTracer | undefined;
   readonly member: MemberState;
   /** --max-request-bytes. */
   readonly maxRequestBytes: number;
@@ -55,6 +58,7 @@ export class Dispatcher implements CallOpener {
       clock,
       member,
       metrics,
+      tracer: options.tracer,
       logger: options.logger,
       deadlines: new DeadlineWheel(clock),
       leaderMonitor: new LeaderMonitor(clock, options.electionTimeoutMs, () => member.hasLeader()),
