@@ -26,7 +26,7 @@ vi.setConfig({ testTimeout: 90_000 });
 
 const started: { stop(): Promise<void> | void }[] = [];
 afterEach(async () => {
-  await Promise.all(started.splice(0).map((server) => server.stop()));
+  await Promise.all(started.splice(0).map(async (server) => server.stop()));
 });
 
 function commandOf(kind: ServerKind): Command {

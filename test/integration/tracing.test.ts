@@ -15,7 +15,7 @@ const PARENT = '0af7651916cd43dd8448eb211c80319c';
 
 const started: { stop(): Promise<void> | void }[] = [];
 afterEach(async () => {
-  await Promise.all(started.splice(0).map((server) => server.stop()));
+  await Promise.all(started.splice(0).map(async (server) => server.stop()));
 });
 
 /** Under their former names: every release knows those. */
