@@ -62,6 +62,7 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
     auth: readAuthConfig(values),
     grpcKeepalive: keepalive(values),
     log,
+    enablePprof: values.get('enable-pprof'),
     extensiveMetrics: values.get('metrics') === 'extensive',
     tracing: tracing(values),
     httpAccess: {

@@ -122,6 +122,8 @@ export interface ServerConfig {
   readonly extensiveMetrics: boolean;
   /** undefined: no call is traced. */
   readonly tracing: TracingConfig | undefined;
+  /** Profiles at /debug/pprof/. */
+  readonly enablePprof: boolean;
   readonly httpAccess: HttpAccess;
   readonly featureGates: FeatureGates;
 }

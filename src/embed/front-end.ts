@@ -33,6 +33,7 @@ import { KeyQueue } from '../server/key-queue.ts';
 import { KvApi } from '../server/kv-api.ts';
 import { LockApi } from '../server/lock-api.ts';
 import { MaintenanceApi } from '../server/maintenance-api.ts';
+import { addDebugEndpoints } from './debug-endpoints.ts';
 import { ServerHealth } from './health.ts';
 import { ReadDurations } from './request-durations.ts';
 import type { Sinks } from './listeners.ts';
@@ -95,6 +96,7 @@ export class FrontEnd {
     };
     const httpLogger = logger.child('http/http-server.ts');
     const client = clientEndpoints({ ...endpoints, version, access: config.httpAccess }, (routes) => {
+      addDebugEndpoints(routes, member, config.enablePprof);
       if (!config.httpAccess.gateway) return;
       routes.prefix('/v3/', jsonGateway(this.#dispatcher));
       routes.exact('/v3', ({ method }) => movedTo('/v3/', method));

@@ -63,7 +63,8 @@ function openDescriptors(): number {
   return orZero(() => fs.readdirSync('/proc/self/fd').length);
 }
 
-function descriptorLimit(): number {
+/** How many file descriptors the process may open. */
+export function descriptorLimit(): number {
   return orZero(() => {
     const limit = softLimit('Max open files');
     return limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);

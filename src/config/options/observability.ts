@@ -5,8 +5,8 @@ export const PROFILING_OPTIONS = [
     name: 'enable-pprof',
     type: 'bool',
     default: 'false',
-    support: 'noEffect',
-    help: 'Serve profiles at /debug/pprof/.',
+    support: 'supported',
+    help: "Serve Node's profiles at /debug/pprof/ of the client URLs.",
   },
   {
     name: 'metrics',

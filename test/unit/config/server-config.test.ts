@@ -57,6 +57,7 @@ describe('the configuration', () => {
       auth: { bcryptCost: 10, certificateNames: false, token: { kind: 'simple', ttlMs: 300_000 } },
       grpcKeepalive: { minTimeMs: 5_000, intervalMs: 7_200_000, timeoutMs: 20_000 },
       log: { level: 'info', format: 'json', outputs: ['stderr'] },
+      enablePprof: false,
       extensiveMetrics: false,
       httpAccess: { gateway: true, cors: ['*'], hostWhitelist: ['*'] },
     });
