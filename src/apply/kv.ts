@@ -111,10 +111,11 @@ function choosePath(txn: WriteTxn, request: TxnRequest): Path {
   return { succeeded, steps };
 }
 
-/** All puts of the path are checked before any of its ranges: the first error is the one that is answered. */
+/** Operation by operation, in their order, as etcd does since 3.6: the first error is the one that is answered. */
 function checkPath(store: MvccStore, txn: WriteTxn, leaseExists: LeaseExists, path: Path): void {
   const writes: PathWrite[] = [];
-  forEachOp(path, ({ requestPut, requestDeleteRange }) => {
+  forEachOp(path, ({ requestRange, requestPut, requestDeleteRange }) => {
+    if (requestRange !== undefined) checkRangeRevision(store, requestRange);
     if (requestPut !== undefined) {
       checkPut(txn, leaseExists, requestPut, writes);
       writes.push({ deletes: false, interval: intervalOf(requestPut.key, EMPTY) });
@@ -123,9 +124,6 @@ function checkPath(store: MvccStore, txn: WriteTxn, leaseExists: LeaseExists, pa
       const { key, rangeEnd } = requestDeleteRange;
       writes.push({ deletes: true, interval: intervalOf(key, rangeEnd) });
     }
-  });
-  forEachOp(path, ({ requestRange }) => {
-    if (requestRange !== undefined) checkRangeRevision(store, requestRange);
   });
 }
 

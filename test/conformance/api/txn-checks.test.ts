@@ -178,12 +178,17 @@ describeTargets('txn checks', (target) => {
     expect((await client.range({ key })).count).toBe(0n);
   });
 
-  it('looks at all puts of the chosen path, nested ones too, before the revisions of its ranges', async () => {
+  it('reports the first error of the chosen path; up to 3.5 puts are looked at before ranges', async () => {
     const key = target().prefix();
+    const inOrder = target().atLeast('3.6');
     const future = range(key, { revision: 2n ** 40n });
-    await refused({ success: [future, put(key, { lease: 0x7e57 })] }, 'LeaseNotFound');
-    await refused({ success: [future, txn({ success: [put(key, { lease: 0x7e57 })] })] }, 'LeaseNotFound');
-    await refused({ success: [txn({ success: [future] }), put(key, { ignore_lease: true })] }, 'KeyNotFound');
+    const lost = put(key, { lease: 0x7e57 });
+    await refused({ success: [future, lost] }, inOrder ? 'FutureRev' : 'LeaseNotFound');
+    await refused({ success: [lost, future] }, 'LeaseNotFound');
+    await refused({ success: [future, txn({ success: [lost] })] }, inOrder ? 'FutureRev' : 'LeaseNotFound');
+    const keeping = put(key, { ignore_lease: true });
+    await refused({ success: [txn({ success: [future] }), keeping] }, inOrder ? 'FutureRev' : 'KeyNotFound');
+    await refused({ success: [keeping, txn({ success: [future] })] }, 'KeyNotFound');
     await refused(
       { success: [put(`${key}1`, { ignore_lease: true }), put(`${key}2`, { lease: 0x7e57 })] },
       'KeyNotFound',
