@@ -57,6 +57,8 @@ export class RawClient {
   readonly #shapes = new Map<string, MethodShape>();
   /** Goes with every call that has none of its own: `token`, for a server with authentication on. */
   metadata: Readonly<Record<string, string>> = {};
+  /** Of unary calls that have no other. */
+  timeoutMs = UNARY_TIMEOUT_MS;
 
   constructor(
     endpoint: string,
@@ -95,7 +97,7 @@ export class RawClient {
         identity,
         Buffer.from(request),
         metadataOf(this.metadata, options),
-        { deadline: Date.now() + (options.timeoutMs ?? UNARY_TIMEOUT_MS) },
+        { deadline: Date.now() + (options.timeoutMs ?? this.timeoutMs) },
         (error, response) => {
           if (error) reject(new RpcError(error.code, error.details));
           else resolve(response ?? Buffer.alloc(0));
