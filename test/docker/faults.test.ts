@@ -53,10 +53,13 @@ describe.skipIf(NO_ENGINE !== undefined)(
       const others = cluster.others(old);
       const changes = await metricSum(others, 'etcd_server_leader_changes_seen_total');
       await old.pause();
-      expect((await cluster.leader(others)).name).not.toBe(old.name);
-      await writes(load, 20);
-      expect(await metricSum(others, 'etcd_server_leader_changes_seen_total')).toBeGreaterThan(changes);
-      await old.unpause();
+      try {
+        expect((await cluster.leader(others)).name).not.toBe(old.name);
+        await writes(load, 20);
+        expect(await metricSum(others, 'etcd_server_leader_changes_seen_total')).toBeGreaterThan(changes);
+      } finally {
+        await old.unpause();
+      }
       await cluster.leader();
       await untilAnswers(old);
       expect(await metricSum(cluster.members, 'etcd_server_is_leader')).toBe(1);
