@@ -1,4 +1,4 @@
-/** Data directories that are not this member's: refused with one clear line, before anything is written to them. */
+/** Data directories that are not this member's: etcd's is taken over, another member's refused with one clear line. */
 import { join } from 'node:path';
 import { equalBytes } from '../base/bytes.ts';
 import { uint64Bytes } from '../membership/ids.ts';
@@ -6,19 +6,19 @@ import { MEMBER_IDENTITY } from '../mvcc/meta.ts';
 import type { WriteBuffer } from '../mvcc/write-buffer.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 
+/** Of etcd's database. */
+export const ETCDS = 'db';
+/** Holds the name of the directory that the original goes to. There from before the log is copied until all is set aside. */
+export const MARKER = 'import.aside';
+
 export interface Identity {
   readonly memberId: bigint;
   readonly clusterId: bigint;
 }
 
-/** A database of etcd's, and none of ours. */
-export function refuseEtcdData(files: FileSystem, databaseDir: string, ownDatabase: string): void {
-  const etcds = join(databaseDir, 'db');
-  if (!files.exists(etcds) || files.exists(ownDatabase)) return;
-  throw new Error(
-    `the data directory was made by etcd (${etcds}), and starting on it is not supported yet: ` +
-      'join its cluster as a new member with an empty directory',
-  );
+/** Whether there is something of etcd's to take over in member/snap. */
+export function hasEtcdData(files: FileSystem, dir: string): boolean {
+  return files.exists(join(dir, ETCDS)) || files.exists(join(dir, MARKER));
 }
 
 /** The database says since its first start whose it is; a log of another member (--wal-dir) would not fit it. */

@@ -6,22 +6,17 @@ import { must } from '../base/assert.ts';
 import { getUint64BE } from '../base/bytes.ts';
 import { utf8Encode } from '../base/utf8.ts';
 import { decodeSnapshotMetadata, encodeSnapshotMetadata, type SnapshotMetadata } from '../gen/raftpb.ts';
-import { WriteBatch, type Backend, type Batch } from '../mvcc/backend.ts';
-import { IndexRebuildJob } from '../mvcc/index-rebuild.ts';
-import { WriteBuffer } from '../mvcc/write-buffer.ts';
+import type { Backend } from '../mvcc/backend.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import { encodeConfState } from '../server/conf-state.ts';
 import { DatabaseReader } from '../storage/bbolt/database-reader.ts';
-import { BUCKETS } from '../storage/bbolt/snapshot-job.ts';
+import { fillDatabase, putRows } from '../storage/bbolt/fill-database.ts';
 
 const DATABASE = 'incoming.db';
 /** Written last: where it is, the database is complete. */
 const METADATA = 'incoming.meta';
-const BATCH_BYTES = 4 * 1024 * 1024;
-const REBUILD_UNITS = 1000;
-const BUFFER_BYTES = 8 * 1024 * 1024;
 
 /** Where it is told how long that took. */
 export interface SnapshotMeasures {
@@ -117,52 +112,14 @@ export async function importIncoming(
 ): Promise<void> {
   const file = files.open(`${dir}/${DATABASE}`, 'read');
   try {
-    const reader = new DatabaseReader(file);
-    const buckets = reader.buckets();
-    let batch = new WriteBatch();
-    let bytes = 0;
-    for (const { name, table } of BUCKETS) {
-      const bucket = buckets.get(name);
-      if (bucket === undefined) continue;
-      for (const { key, value } of reader.rows(bucket)) {
-        batch.put(table, key, value);
-        bytes += key.length + value.length;
-        if (bytes < BATCH_BYTES) continue;
-        await commit(backend, batch);
-        batch = new WriteBatch();
-        bytes = 0;
-      }
-    }
+    await fillDatabase(new DatabaseReader(file), backend);
     const confState = must(metadata.confState, 'conf state of a snapshot');
-    batch.put('meta', utf8Encode('confState'), encodeConfState(confState));
-    await commit(backend, batch);
+    await putRows(backend, 'meta', [[utf8Encode('confState'), encodeConfState(confState)]]);
   } finally {
     file.close();
   }
-  await rebuildIndexes(backend);
   // The database before must not come back once the snapshot is gone.
   files.syncDir(dir);
-}
-
-async function rebuildIndexes(backend: Backend): Promise<void> {
-  const buffer = new WriteBuffer(backend);
-  const job = new IndexRebuildJob(buffer);
-  const flush = async (): Promise<void> => {
-    const batch = buffer.beginFlush();
-    if (batch === undefined) return;
-    await commit(backend, batch);
-    buffer.endFlush();
-  };
-  while (!job.step(REBUILD_UNITS)) if (buffer.bytes > BUFFER_BYTES) await flush();
-  job.close();
-  await flush();
-  buffer.close();
-}
-
-function commit(backend: Backend, batch: Batch): Promise<void> {
-  return new Promise((resolve, reject) => {
-    backend.commit(batch, (error) => (error === undefined ? resolve() : reject(error)));
-  });
 }
 
 /** Throws when the database is damaged, or stands for another index than the message says. */

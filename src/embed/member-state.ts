@@ -1,16 +1,10 @@
 /** What a member has on disk, opened: the log, the database, and the state machines read from it. */
 import { join } from 'node:path';
-import { Alarms } from '../apply/alarms.ts';
-import { AuthStore } from '../auth/auth-store.ts';
 import { getUint64BE, putUint64BE } from '../base/bytes.ts';
 import { utf8Encode } from '../base/utf8.ts';
 import type { ConfState, SnapshotMetadata } from '../gen/raftpb.ts';
-import { Lessor } from '../lease/lessor.ts';
-import { leaseTableKey } from '../lease/lease-table.ts';
-import { Cluster } from '../membership/cluster.ts';
-import { persistsCheckpoints, storedStorageVersion, tooOldFor } from '../membership/versions.ts';
-import type { Backend, Reader, Table } from '../mvcc/backend.ts';
-import { MvccStore } from '../mvcc/store.ts';
+import { storedStorageVersion, tooOldFor } from '../membership/versions.ts';
+import type { Backend, Reader } from '../mvcc/backend.ts';
 import { WriteBuffer } from '../mvcc/write-buffer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
@@ -20,21 +14,17 @@ import type { PeerNetwork } from '../server/peer-transport.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
-import { checkIdentity, refuseEtcdData } from './foreign-data.ts';
+import { checkIdentity, hasEtcdData } from './foreign-data.ts';
 import { listedFounders, type FindFounders } from './founders.ts';
 import { discardIncoming, importIncoming, incomingMetadata } from './incoming-snapshot.ts';
 import { markTaken, openLog, type OpenedLog } from './open-log.ts';
+import { readStateMachines, type StateMachines } from './state-machines.ts';
 
 const DIR_MODE = 0o700;
 const CONSISTENT_INDEX = utf8Encode('consistent_index');
 const TERM = utf8Encode('term');
 const CONF_STATE = utf8Encode('confState');
 const STORAGE_VERSION = 'storageVersion';
-
-/** As etcd: one and a half election timeouts, in whole seconds. */
-function ttlSecondsMin(electionMs: number): number {
-  return Math.ceil((3 * electionMs) / 2000);
-}
 
 /** Up to where the database holds the log. */
 export interface AppliedState {
@@ -43,15 +33,10 @@ export interface AppliedState {
   readonly confState: ConfState;
 }
 
-export interface MemberState extends OpenedLog {
+export interface MemberState extends OpenedLog, StateMachines {
   readonly unlock: () => void;
   readonly backend: Backend;
   readonly buffer: WriteBuffer;
-  readonly store: MvccStore;
-  readonly lessor: Lessor;
-  readonly alarms: Alarms;
-  readonly cluster: Cluster;
-  readonly auth: AuthStore;
   readonly applied: AppliedState;
   /** Where a temporary copy of the database may be put. */
   readonly databaseDir: string;
@@ -107,7 +92,6 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     isDiskBusy: () => backend.isWriting,
   };
   const buffer = new WriteBuffer(backend);
-  const store = new MvccStore(buffer);
   const applied = readApplied(buffer);
   if (taken !== undefined) {
     await markTaken(walOptions, taken);
@@ -116,48 +100,25 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
   const founders = parts.findFounders ?? (() => Promise.resolve(listedFounders(config)));
   const opened = await openLog(walOptions, config, applied, network, founders);
   checkIdentity(buffer, opened, config.dataDir, config.walDir);
-  const cluster = new Cluster({
-    put: (table, key, value) => buffer.put(table, key, value),
-    delete: (table, key) => buffer.delete(table, key),
-    rows: (table) => rows(buffer, table),
-  });
-  const lessor = new Lessor(
-    {
-      ttlSecondsMin: ttlSecondsMin(config.electionMs),
-      revokeRetryMs: 7000,
-      checkpointIntervalMs: config.leaseCheckpointMs,
-      checkpointPersist: () => config.featureGates.LeaseCheckpointPersist || persistsCheckpoints(cluster.version),
-    },
-    {
-      put: (id, record) => buffer.put('lease', leaseTableKey(id), record),
-      delete: (id) => buffer.delete('lease', leaseTableKey(id)),
-    },
-    { keysOf: (id) => store.keysOf(id) },
-  );
-  lessor.load(rows(buffer, 'lease'));
-  const alarms = new Alarms({
-    put: (key, value) => buffer.put('alarm', key, value),
-    delete: (key) => buffer.delete('alarm', key),
-    keys: () => [...rows(buffer, 'alarm')].map(({ key }) => key),
-  });
+  const machines = readStateMachines(buffer, config);
+  const { cluster } = machines;
   const problem = tooOldFor(cluster.version, ETCD_COMPAT_VERSION);
   if (problem !== undefined) throw new Error(problem);
-  const auth = new AuthStore({
-    put: (table, key, value) => buffer.put(table, key, value),
-    delete: (table, key) => buffer.delete(table, key),
-    rows: (table) => rows(buffer, table),
-  });
-  return { ...opened, auth, unlock, backend, buffer, store, lessor, alarms, cluster, applied, databaseDir };
+  return { ...opened, ...machines, unlock, backend, buffer, applied, databaseDir };
 }
 
 /** The database, with a snapshot from the leader in its place if one came in before the last end. */
 async function openDatabase(
-  { config, platform, logger }: StateParts,
+  { config, platform, logger, clock }: StateParts,
   dir: string,
 ): Promise<{ backend: Backend; taken: SnapshotMetadata | undefined }> {
   const { files, openBackend } = platform;
   const path = join(dir, 'quorate.mdb');
-  refuseEtcdData(files, dir, path);
+  if (hasEtcdData(files, dir)) {
+    const { takeEtcdData } = await import('./etcd-data.ts');
+    const monotonicMs = (): number => clock.monotonicMs();
+    await takeEtcdData({ config, files, dir, logger, monotonicMs, openBackend: (at) => openBackend(at, false) });
+  }
   const taken = incomingMetadata(files, dir);
   if (taken === undefined) return { backend: openBackend(path, config.unsafeNoFsync), taken };
   logger.info('taking over a snapshot from the leader', { index: taken.index, term: taken.term });
@@ -202,11 +163,4 @@ function uint64(value: number): Uint8Array {
   const out = new Uint8Array(8);
   putUint64BE(out, 0, value);
   return out;
-}
-
-function* rows(reader: Reader, table: Table): Generator<{ key: Uint8Array; value: Uint8Array }> {
-  const cursor = reader.cursor(table);
-  for (let found = cursor.seek(new Uint8Array(1)); found; found = cursor.next()) {
-    yield { key: cursor.key, value: cursor.value };
-  }
 }

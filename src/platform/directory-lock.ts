@@ -28,10 +28,10 @@ const held = new Set<DatabaseSync>();
 
 /**
  * Throws DirectoryInUseError when another process (quorate or, on Linux, etcd) or another lock of this one holds `dir`.
- * `dir` must exist.
+ * `dir` must exist; it is the one that etcd calls member.
  */
 export function lockDirectory(dir: string): DirectoryLock {
-  const holder = flockHolder(join(dir, 'member', 'snap', 'db'));
+  const holder = flockHolder(join(dir, 'snap', 'db'));
   if (holder !== undefined) {
     throw new DirectoryInUseError(`data directory ${dir} is in use by another process (etcd, pid ${holder})`);
   }

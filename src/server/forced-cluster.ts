@@ -57,9 +57,10 @@ export function forceNewCluster({ self, peerURLs, ...input }: ForcedClusterInput
   };
 }
 
-function membersAfter(
+/** Who belongs to the cluster after conf changes among these entries. */
+export function membersAfter(
   { voters: firstVoters, learners: firstLearners }: ConfState,
-  entries: readonly Entry[],
+  entries: readonly Pick<Entry, 'type' | 'data'>[],
 ): { voters: Set<bigint>; learners: Set<bigint> } {
   const voters = new Set(firstVoters);
   const learners = new Set(firstLearners);

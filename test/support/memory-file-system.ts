@@ -108,8 +108,14 @@ export class MemoryFileSystem implements FileSystem {
     const [source, target] = [normal(from), normal(to)];
     const inode = this.#dir(parentOf(source)).names.get(nameOf(source));
     if (inode === undefined) throw failure('ENOENT', from);
-    if (parentOf(source) !== parentOf(target)) throw failure('EXDEV', to);
-    this.#dir(parentOf(source)).change({ name: nameOf(target), inode, replaces: nameOf(source) });
+    if (parentOf(source) === parentOf(target)) {
+      this.#dir(parentOf(source)).change({ name: nameOf(target), inode, replaces: nameOf(source) });
+      return;
+    }
+    // Into another directory all or nothing survives: journals promise that much.
+    const move: Move = { survives: undefined };
+    this.#dir(parentOf(source)).change({ name: nameOf(source), inode: undefined, move });
+    this.#dir(parentOf(target)).change({ name: nameOf(target), inode, move });
   }
 
   remove(path: string): void {
@@ -332,6 +338,13 @@ interface DirectoryChange {
   /** undefined: removed. */
   readonly inode: Inode | undefined;
   readonly replaces?: string;
+  readonly move?: Move;
+}
+
+/** Two changes of different directories that survive a crash together or not at all. */
+interface Move {
+  /** undefined: not decided yet. */
+  survives: boolean | undefined;
 }
 
 class Directory {
@@ -345,14 +358,18 @@ class Directory {
   }
 
   sync(): void {
+    for (const { move } of this.#changes) if (move !== undefined) move.survives = true;
     this.#onDisk = new Map(this.names);
     this.#changes = [];
   }
 
   crash(random: Random, unordered: boolean): void {
-    const kept = unordered
-      ? this.#changes.filter(() => random.below(2) === 0)
-      : this.#changes.slice(0, random.below(this.#changes.length + 1));
+    const end = unordered ? Infinity : random.below(this.#changes.length + 1);
+    const kept = this.#changes.filter(({ move }, at) => {
+      const survives = move?.survives ?? (unordered ? random.below(2) === 0 : at < end);
+      if (move !== undefined) move.survives = survives;
+      return survives;
+    });
     for (const change of kept) apply(this.#onDisk, change);
     this.#changes = [];
     this.names = new Map(this.#onDisk);

@@ -1,7 +1,9 @@
 /**
  * Reads a database file of etcd: its buckets, and the rows of one in key order. Holds one page and the path to it in memory.
- * The file may come from another member: whatever it holds, reading it ends, and in nothing but a DatabaseError.
+ * The file may come from another member or from a broken disk: whatever it holds, reading it ends, and in nothing but a
+ * DatabaseError. Pages have no checksums: what is found is what contradicts itself.
  */
+import { compareBytes } from '../../base/bytes.ts';
 import type { File } from '../../ports/file-system.ts';
 import {
   BUCKET_HEADER_BYTES,
@@ -17,6 +19,10 @@ import {
 export interface DatabaseRow {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
+}
+
+interface Element extends DatabaseRow {
+  readonly flags: number;
 }
 
 /** The largest page that bbolt makes. */
@@ -41,6 +47,7 @@ export class DatabaseReader {
   readonly #file: File;
   readonly #pageBytes: number;
   readonly #meta: Meta;
+  #pagesRead = 0;
 
   /** Throws DatabaseError. */
   constructor(file: File) {
@@ -53,10 +60,25 @@ export class DatabaseReader {
     if (this.#meta.highWater * this.#pageBytes > file.size()) throw new DatabaseError('the file is cut short');
   }
 
+  /** Of the file's pages, free ones among them. */
+  get pages(): number {
+    return this.#meta.highWater;
+  }
+
+  /** For those who wait: about how many of `pages` were read. */
+  get pagesRead(): number {
+    return this.#pagesRead;
+  }
+
+  /** The size of the database in bytes; behind it there may be the checksum of a snapshot. */
+  get sizeBytes(): number {
+    return this.#meta.highWater * this.#pageBytes;
+  }
+
   /** Where each bucket is, by its name. */
   buckets(): Map<string, Uint8Array> {
     const buckets = new Map<string, Uint8Array>();
-    for (const { key, value, flags } of this.#tree(this.#meta.rootPage, this.#walk())) {
+    for (const { key, value, flags } of ordered(this.#tree(this.#meta.rootPage, this.#walk()))) {
       if ((flags & LEAF_BUCKET) !== 0) buckets.set(Buffer.from(key).toString('utf8'), value);
     }
     return buckets;
@@ -67,27 +89,35 @@ export class DatabaseReader {
     if (bucket.length < BUCKET_HEADER_BYTES) throw new DatabaseError(`a bucket of ${bucket.length} bytes`);
     const root = Number(viewOf(bucket).getBigUint64(0, true));
     // A small bucket has no page of its own: its leaf follows.
-    if (root === 0) yield* this.#elements(bucket.subarray(BUCKET_HEADER_BYTES), this.#walk());
-    else yield* this.#tree(root, this.#walk());
+    const walk = this.#walk();
+    yield* ordered(root === 0 ? this.#inlined(bucket.subarray(BUCKET_HEADER_BYTES), walk) : this.#tree(root, walk));
   }
 
   #walk(): Walk {
     return { pagesLeft: this.#meta.highWater, depth: 0 };
   }
 
-  *#tree(pageId: number, walk: Walk): Generator<DatabaseRow & { flags: number }> {
+  *#tree(pageId: number, walk: Walk): Generator<Element> {
     if (walk.pagesLeft-- === 0 || ++walk.depth > DEPTH_MAX) throw new DatabaseError('the tree has no end');
     yield* this.#elements(this.#page(pageId), walk);
     walk.depth--;
   }
 
-  *#elements(page: Uint8Array, walk: Walk): Generator<DatabaseRow & { flags: number }> {
+  *#inlined(page: Uint8Array, walk: Walk): Generator<Element> {
+    if (page.length >= PAGE_HEADER_BYTES && viewOf(page).getUint16(8, true) !== PAGE_LEAF) {
+      throw new DatabaseError('a small bucket that is no leaf');
+    }
+    yield* this.#elements(page, walk);
+  }
+
+  *#elements(page: Uint8Array, walk: Walk): Generator<Element> {
     if (page.length < PAGE_HEADER_BYTES) throw new DatabaseError(`a page of ${page.length} bytes`);
     const view = viewOf(page);
     const flags = view.getUint16(8, true);
     const count = view.getUint16(10, true);
     if (flags !== PAGE_LEAF && flags !== PAGE_BRANCH) throw new DatabaseError(`a page with flags ${flags} in a tree`);
-    if (PAGE_HEADER_BYTES + count * ELEMENT_BYTES > page.length) throw new DatabaseError(`a page of ${count} rows`);
+    const elementsEnd = PAGE_HEADER_BYTES + count * ELEMENT_BYTES;
+    if (elementsEnd > page.length) throw new DatabaseError(`a page of ${count} rows`);
     for (let i = 0; i < count; i++) {
       const at = PAGE_HEADER_BYTES + i * ELEMENT_BYTES;
       if (flags === PAGE_BRANCH) {
@@ -97,7 +127,7 @@ export class DatabaseReader {
       const start = at + view.getUint32(at + 4, true);
       const keyEnd = start + view.getUint32(at + 8, true);
       const end = keyEnd + view.getUint32(at + 12, true);
-      if (end > page.length) throw new DatabaseError('a row reaches beyond its page');
+      if (start < elementsEnd || end > page.length) throw new DatabaseError('a row reaches beyond its page');
       yield { key: page.slice(start, keyEnd), value: page.slice(keyEnd, end), flags: view.getUint32(at, true) };
     }
   }
@@ -106,8 +136,11 @@ export class DatabaseReader {
   #page(id: number): Uint8Array {
     if (id >= this.#meta.highWater) throw new DatabaseError(`page ${id} is beyond the end`);
     const head = this.#read(id, PAGE_HEADER_BYTES);
+    const own = Number(viewOf(head).getBigUint64(0, true));
+    if (own !== id) throw new DatabaseError(`page ${id} says that it is page ${own}`);
     const overflow = viewOf(head).getUint32(12, true);
     if (id + overflow >= this.#meta.highWater) throw new DatabaseError(`page ${id} reaches beyond the end`);
+    this.#pagesRead += overflow + 1;
     return this.#read(id, (overflow + 1) * this.#pageBytes);
   }
 
@@ -116,6 +149,16 @@ export class DatabaseReader {
     const read = this.#file.read(bytes, pageId * this.#pageBytes);
     if (read !== length) throw new DatabaseError(`the file ends within page ${pageId}`);
     return bytes;
+  }
+}
+
+function* ordered(elements: Iterable<Element>): Generator<Element> {
+  let last: Uint8Array | undefined;
+  for (const element of elements) {
+    if (element.key.length === 0) throw new DatabaseError('a row without a key');
+    if (last !== undefined && compareBytes(last, element.key) >= 0) throw new DatabaseError('rows out of order');
+    last = element.key;
+    yield element;
   }
 }
 

@@ -164,7 +164,7 @@ export async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator
   }
 }
 
-function uint64(value: number): Uint8Array {
+export function uint64(value: number): Uint8Array {
   const out = new Uint8Array(8);
   putUint64BE(out, 0, value);
   return out;

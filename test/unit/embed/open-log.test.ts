@@ -230,17 +230,6 @@ describe('opening again', () => {
     );
   });
 
-  test('what etcd wrote is refused', async () => {
-    const directory = new DataDirectory();
-    await directory.writeLog({ term: 2, vote: 3n, commit: 2 }, [1, 2]);
-    const file = directory.files.open('/data/member/snap/db', 'create');
-    file.close();
-    expect(await failure(directory.open())).toMatch(
-      /^the data directory was made by etcd \(\/data\/member\/snap\/db\)/,
-    );
-    expect(directory.files.list('/data/member/snap')).toEqual(['db']);
-  });
-
   test('does not look at what the flags say of the cluster', async () => {
     const directory = new DataDirectory();
     await directory.writeLog({ term: 2, vote: 3n, commit: 2 }, [1, 2]);

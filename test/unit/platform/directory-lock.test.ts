@@ -64,7 +64,7 @@ const flock = spawnSync('flock', ['--version']).status === 0 && process.platform
 if (!flock) console.warn('skipped: there is no flock(1) to play an etcd with');
 
 test.runIf(flock)('a directory whose database an etcd holds is refused, until that ends', async () => {
-  const snap = join(dir, 'member', 'snap');
+  const snap = join(dir, 'snap');
   mkdirSync(snap, { recursive: true });
   writeFileSync(join(snap, 'db'), '');
   const holder = spawn('flock', [join(snap, 'db'), 'sh', '-c', 'echo locked; exec sleep 60'], {
