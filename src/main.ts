@@ -6,7 +6,7 @@ import type { ConfigWarning } from './config/config-warning.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import { startServer, type TransportName } from './embed.ts';
 import type { Logger } from './ports/logger.ts';
-import { createLogger } from './observability/logger.ts';
+import { createLogger, type RootLogger } from './observability/logger.ts';
 
 const EXIT_FATAL = 2;
 /** For the leader to be told that its snapshot arrived. */
@@ -37,7 +37,7 @@ else if (command.kind === 'error') fail(command.line, command.exitCode);
 else await run(command.config, command.warnings);
 
 async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Promise<void> {
-  const logger = createLogger(config.log);
+  const logger = openLog(config);
   for (const { message, fields } of warnings) logger.warn(message, fields);
   const onFatal = (what: string, error: Error): never => {
     logger.fatal(what, { error: error.message, stack: error.stack });
@@ -70,6 +70,15 @@ async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Pr
     const text = error instanceof Error ? error.message : String(error);
     logger.fatal('failed to start', { error: text });
     fail(text, 1);
+  }
+}
+
+function openLog({ log }: ServerConfig): RootLogger {
+  try {
+    return createLogger(log);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return fail(`invalid value ${JSON.stringify(log.outputs.join())} for flag --log-outputs: ${reason}`, 1);
   }
 }
 

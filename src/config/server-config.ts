@@ -10,11 +10,23 @@ import type { UrlAddress } from './url-address.ts';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'panic' | 'fatal';
 export type LogFormat = 'json' | 'console';
 
+/** How the one log file among the outputs makes way for a new one. */
+export interface LogRotation {
+  readonly sizeBytesMax: number;
+  /** 0: no backup is deleted for its age. */
+  readonly ageMsMax: number;
+  /** 0: any number is kept. */
+  readonly backupsMax: number;
+  readonly localTime: boolean;
+  readonly compress: boolean;
+}
+
 export interface LogConfig {
   readonly level: LogLevel;
   readonly format: LogFormat;
   /** At least one of stderr, stdout and paths of files to append to; each once. */
   readonly outputs: readonly string[];
+  readonly rotation: LogRotation | undefined;
 }
 
 export interface GrpcKeepaliveConfig {

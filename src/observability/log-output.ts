@@ -4,6 +4,7 @@
  */
 
 import fs from 'node:fs';
+import { RotatingFile, type RotationOptions } from './rotating-file.ts';
 
 /** What may wait for a slow reader; beyond it lines are dropped. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
@@ -79,11 +80,11 @@ export class FdOutput implements LogOutput {
   }
 }
 
-/** `default` and `stderr`, `stdout`, or the path of a file to append to. */
-export function openLogOutput(output: string): LogOutput {
+/** `default` and `stderr`, `stdout`, or the path of a file to append to. Throws what opening the file throws. */
+export function openLogOutput(output: string, rotation?: RotationOptions): LogOutput {
   if (output === 'default' || output === 'stderr') return new FdOutput(unblocked(2));
   if (output === 'stdout') return new FdOutput(unblocked(1));
-  return new FdOutput(fs.openSync(output, 'a', 0o600));
+  return rotation === undefined ? new FdOutput(fs.openSync(output, 'a', 0o600)) : new RotatingFile(output, rotation);
 }
 
 /** A write to a full pipe would block: opens the pipe once more, for this process alone, so that it does not. */

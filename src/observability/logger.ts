@@ -9,6 +9,7 @@ import type { Logger as PinoLogger } from 'pino';
 import type { LogFields, Logger } from '../ports/logger.ts';
 import { consoleOutput, openLogOutput, teeOutput } from './log-output.ts';
 import type { LogOutput } from './log-output.ts';
+import type { RotationOptions } from './rotating-file.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'panic' | 'fatal';
 
@@ -18,6 +19,8 @@ export interface LoggerOptions {
   readonly format?: 'json' | 'console';
   /** --log-outputs: `default` and `stderr`, `stdout`, or a file path. */
   readonly outputs?: readonly string[];
+  /** For the files among them (--enable-log-rotation). */
+  readonly rotation?: RotationOptions | undefined;
 }
 
 export interface RootLogger extends Logger {
@@ -29,8 +32,10 @@ export interface RootLogger extends Logger {
 
 const LEVELS: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50, panic: 55, fatal: 60 };
 
+/** Throws what opening an output throws. */
 export function createLogger(options: LoggerOptions = {}, destination?: LogOutput): RootLogger {
-  const output = destination ?? teeOutput((options.outputs ?? ['default']).map(openLogOutput));
+  const output =
+    destination ?? teeOutput((options.outputs ?? ['default']).map((output) => openLogOutput(output, options.rotation)));
   const shaped = options.format === 'console' ? consoleOutput(output) : output;
   const root = makePino(options.level ?? 'info', shaped);
   return new JsonLogger(root, root.child({ caller: 'main.ts' }), shaped);

@@ -31,7 +31,7 @@ export const LOGGING_OPTIONS = [
     type: 'list',
     default: 'default',
     support: 'supported',
-    help: 'Where the log goes: stderr, stdout or files, comma-separated; default is stderr.',
+    help: 'Where the log goes: stderr, stdout or files, comma-separated; default is stderr, which systemd passes on to its journal.',
   },
   {
     name: 'log-level',
@@ -52,15 +52,15 @@ export const LOGGING_OPTIONS = [
     name: 'enable-log-rotation',
     type: 'bool',
     default: 'false',
-    support: 'unsupported',
+    support: 'supported',
     help: 'Rotate the one log file.',
   },
   {
     name: 'log-rotation-config-json',
     type: 'string',
     default: '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
-    support: 'noEffect',
-    help: 'When to rotate the log file and what to keep.',
+    support: 'supported',
+    help: 'When to rotate the log file and what to keep: maxsize (megabytes), maxage (days; 0: no limit), maxbackups (0: no limit), localtime, compress (gzip).',
   },
 ] as const satisfies readonly OptionSpec[];
 

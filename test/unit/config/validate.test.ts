@@ -226,6 +226,8 @@ describe('logs', () => {
     ['--log-outputs=default', { outputs: ['stderr'] }],
     ['--log-outputs=stderr,stdout,stderr', { outputs: ['stderr', 'stdout'] }],
     ['--log-outputs=/var/log/x.log', { outputs: ['/var/log/x.log'] }],
+    ['--log-outputs=a.log,file:///b.log,stdout', { outputs: ['a.log', '/b.log', 'stdout'] }],
+    ['--log-outputs=a.log --log-rotation-config-json={', { rotation: undefined }],
   ])('%s', (flags, log) => expect(config(flags).log).toMatchObject(log));
 
   test.each([
@@ -234,6 +236,8 @@ describe('logs', () => {
     ['--log-level=constructor', 'for flag --log-level'],
     ['--log-format=xml', 'invalid value "xml" for flag --log-format'],
     ['--log-outputs=', 'invalid value "" for flag --log-outputs'],
+    ['--log-outputs=http://x/y', 'invalid value "http://x/y" for flag --log-outputs'],
+    ['--log-outputs=systemd/journal', 'invalid value "systemd/journal" for flag --log-outputs'],
     ['--log-outputs=stderr,', 'invalid value "stderr," for flag --log-outputs'],
     ['--log-outputs=default,stderr', 'invalid value "default,stderr" for flag --log-outputs: default must stand alone'],
   ])('%s fails', (flags, line) => expect(failure(flags).line).toContain(line));
@@ -253,6 +257,36 @@ describe('automatic compaction', () => {
     ],
     ['--auto-compaction-mode=revision --auto-compaction-retention=1us', { mode: 'revision', retentionRevisions: 1000 }],
   ])('%s', (flags, wanted) => expect(config(flags).autoCompaction).toEqual(wanted));
+});
+
+describe('log rotation', () => {
+  const flags = '--enable-log-rotation --log-outputs=stderr,a.log --log-rotation-config-json=';
+  const byDefault = { sizeBytesMax: 104_857_600, ageMsMax: 0, backupsMax: 0, localTime: false, compress: false };
+
+  test.each([
+    ['{}', byDefault],
+    ['{"maxsize":0,"maxage":null,"nope":1}', byDefault],
+    [
+      '{"MaxSize":1,"maxage":2,"maxbackups":3,"localtime":true,"compress":true}',
+      { sizeBytesMax: 1_048_576, ageMsMax: 172_800_000, backupsMax: 3, localTime: true, compress: true },
+    ],
+  ])('%s', (json, rotation) => expect(config(flags + json).log.rotation).toEqual(rotation));
+
+  test('by default', () => {
+    expect(config('--enable-log-rotation --log-outputs=a.log').log.rotation).toEqual(byDefault);
+    expect(config('--enable-log-rotation --log-outputs=stderr,stdout').log.outputs).toEqual(['stderr', 'stdout']);
+    expect(config('--log-outputs=a.log').log.rotation).toBeUndefined();
+  });
+
+  test.each(['', '{', '[]', 'null', '5', '{"maxsize":"x"}', '{"maxsize":1.5}', '{"maxage":-1}', '{"compress":1}'])(
+    '%j fails',
+    (json) => expect(failure(flags + json).line).toContain('for flag --log-rotation-config-json: '),
+  );
+
+  test.each(['stderr', 'default', 'a.log,b.log', 'stderr,a.log,b.log'])('--log-outputs=%s fails', (outputs) => {
+    const { line } = failure(`--enable-log-rotation --log-outputs=${outputs}`);
+    expect(line).toContain(`invalid value "${outputs}" for flag --log-outputs: log rotation needs exactly one file`);
+  });
 });
 
 describe('other rules', () => {
