@@ -323,7 +323,7 @@ describe('the Dockerfile', () => {
 
   test('copies what .dockerignore lets through, and nothing else is', () => {
     const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, sources]) =>
-      sources?.split(' '),
+      (sources ?? '').split(' '),
     );
     const allowed = read('.dockerignore')
       .split('\n')
