@@ -7,6 +7,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { embeddedUiAssets } from './ui-assets.ts';
 import nodeOptions from './node-options.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
@@ -32,6 +33,7 @@ await build({
   target: 'node22',
   sourcemap: 'linked',
   legalComments: 'none',
+  plugins: [embeddedUiAssets],
   // Has a native part, found relative to its own folder.
   external: ['lmdb'],
   banner: {

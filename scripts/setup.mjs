@@ -69,7 +69,12 @@ export function ensureGenerated() {
 }
 
 export function ensureBundle() {
-  const inputs = [...filesBelow(join(root, 'src')), join(root, 'scripts', 'build.ts'), join(root, 'package-lock.json')];
+  const inputs = [
+    ...filesBelow(join(root, 'src')),
+    join(root, 'scripts', 'build.ts'),
+    join(root, 'scripts', 'ui-assets.ts'),
+    join(root, 'package-lock.json'),
+  ];
   onceFor(join(root, 'dist', '.stamp'), inputs, bundle, () => {
     run('building', node, [join(root, 'scripts', 'build.ts')]);
   });

@@ -29,6 +29,10 @@ const LEVELS: Record<string, number> = {
 /** main.ts and embed.ts put the rest of level 7 together. */
 const TOP_LEVEL = 8;
 const PURE_LEVEL_MAX = 4;
+/** Runs in a browser: it imports nothing of the server, which takes from it no more than the types of what they exchange. */
+const BROWSER = 'ui';
+const BROWSER_PACKAGES: ReadonlySet<string> = new Set(['uplot']);
+const EXCHANGED = 'ui/cluster-view.ts';
 /** import/export … from '…', import '…' and import('…'); statements start a line, as the formatter leaves them. */
 const IMPORT =
   /^(?:import|export)\b[^'";]*\bfrom\s+['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm;
@@ -63,7 +67,9 @@ function importsOf(file: string): Import[] {
   return Array.from(found, (match) => ({ file, target: match[1] ?? match[2] ?? match[3] ?? '' }));
 }
 
-function violation({ file, target }: Import): string | undefined {
+function violation(found: Import): string | undefined {
+  const { file, target } = found;
+  if (folderOf(file) === BROWSER) return browserViolation(found);
   const level = levelOf(file);
   if (!target.startsWith('.')) {
     if (level <= PURE_LEVEL_MAX)
@@ -75,7 +81,17 @@ function violation({ file, target }: Import): string | undefined {
   const resolved = relative(SRC, join(SRC, dirname(file), target));
   if (resolved.startsWith('..')) return `src/${file} imports ${target}: outside of src`;
   if (folderOf(resolved) === folderOf(file)) return undefined;
+  if (folderOf(resolved) === BROWSER) {
+    if (resolved === EXCHANGED && level > PURE_LEVEL_MAX) return undefined;
+    return `src/${file} imports src/${resolved}: only src/${EXCHANGED} is for the server`;
+  }
   return levelOf(resolved) < level ? undefined : `src/${file} imports src/${resolved}: not from a lower level`;
+}
+
+function browserViolation({ file, target }: Import): string | undefined {
+  if (BROWSER_PACKAGES.has(target)) return undefined;
+  const resolved = target.startsWith('.') ? relative(SRC, join(SRC, dirname(file), target)) : '';
+  return folderOf(resolved) === BROWSER ? undefined : `src/${file} imports ${target}: it runs in a browser`;
 }
 
 describe('layers', () => {
@@ -90,5 +106,14 @@ describe('layers', () => {
     expect(violation({ file: 'raft/x.ts', target: 'node:fs' })).toContain('levels 0 to 4');
     expect(violation({ file: 'server/x.ts', target: 'lmdb' })).toContain('only src/storage/lmdb');
     expect(violation({ file: 'server/x.ts', target: '../base/bytes.ts' })).toBeUndefined();
+  });
+
+  test('the check keeps browser and server apart', () => {
+    expect(violation({ file: 'ui/x.ts', target: '../base/bytes.ts' })).toContain('runs in a browser');
+    expect(violation({ file: 'ui/x.ts', target: 'node:fs' })).toContain('runs in a browser');
+    expect(violation({ file: 'ui/x.ts', target: './api.ts' })).toBeUndefined();
+    expect(violation({ file: 'http/ui/x.ts', target: '../../ui/api.ts' })).toContain('is for the server');
+    expect(violation({ file: 'http/ui/x.ts', target: '../../ui/cluster-view.ts' })).toBeUndefined();
+    expect(violation({ file: 'apply/x.ts', target: '../ui/cluster-view.ts' })).toContain('is for the server');
   });
 });
