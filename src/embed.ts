@@ -71,7 +71,8 @@ export async function startServer(config: ServerConfig, parts: StartParts): Prom
   });
   const transport = await transportClass(parts.transport ?? 'h2');
   const tracer = await callTracer(config, logger);
-  const frontEnd = new FrontEnd({ config, member, clock, logger, registry, metrics, transport, tracer, onFatal });
+  const shared = { config, member, clock, logger, registry, metrics, transport, tracer, onFatal };
+  const frontEnd = new FrontEnd({ ...shared, tls: tls.client, lookup: names.lookup });
   collectServerMetrics(registry, metrics, member, {
     featureGates: config.featureGates,
     etcdVersion: ETCD_COMPAT_VERSION,

@@ -70,6 +70,7 @@ export function buildConfig(values: OptionValues, context: BuildContext): BuiltC
       cors: values.get('cors'),
       hostWhitelist: values.get('host-whitelist'),
     },
+    enableUi: values.get('enable-ui'),
     leaseCheckpointMs: featureGates.LeaseCheckpoint ? LEASE_CHECKPOINT_MS : 0,
     featureGates,
   };

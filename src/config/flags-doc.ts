@@ -14,7 +14,8 @@ const INTRODUCTION = `# Flags
 
 Generated from the option table (src/config/options.ts) by scripts/gen-flags-doc.ts; do not edit.
 
-quorate takes etcd's flags under etcd's names, with etcd's defaults and rules.
+quorate takes etcd's flags under etcd's names, with etcd's defaults and rules. The few that etcd does not have are under
+[quorate's own](#quorates-own).
 
 - \`--name=value\`, \`--name value\` or \`-name value\`; a boolean also bare. Given twice, the last one wins. Anything that is no
   flag is an error.

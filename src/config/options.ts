@@ -8,6 +8,7 @@ import { CLUSTERING_OPTIONS } from './options/clustering.ts';
 import { GATE_OPTIONS, IGNORED_OPTIONS, REMOVED_OPTIONS } from './options/legacy.ts';
 import { MEMBER_OPTIONS } from './options/member.ts';
 import { LOGGING_OPTIONS, PROFILING_OPTIONS, TRACING_OPTIONS } from './options/observability.ts';
+import { OWN_OPTIONS } from './options/own.ts';
 import { AUTH_OPTIONS, SECURITY_OPTIONS } from './options/security.ts';
 import { TUNING_OPTIONS, UNSAFE_OPTIONS } from './options/tuning.ts';
 import type { UrlAddress } from './url-address.ts';
@@ -21,6 +22,7 @@ const GROUPS = [
   { title: 'Logging', options: LOGGING_OPTIONS },
   { title: 'Distributed tracing', options: TRACING_OPTIONS },
   { title: 'Tuning', options: TUNING_OPTIONS },
+  { title: "quorate's own", options: OWN_OPTIONS },
   { title: 'Unsafe', options: UNSAFE_OPTIONS },
   { title: 'Former switches of feature gates', options: GATE_OPTIONS },
   { title: 'Removed from etcd', options: REMOVED_OPTIONS },

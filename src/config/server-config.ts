@@ -137,5 +137,7 @@ export interface ServerConfig {
   /** Profiles at /debug/pprof/. */
   readonly enablePprof: boolean;
   readonly httpAccess: HttpAccess;
+  /** Serve the dashboard. */
+  readonly enableUi: boolean;
   readonly featureGates: FeatureGates;
 }

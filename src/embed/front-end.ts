@@ -1,4 +1,5 @@
 /** What clients talk to: the gRPC services and the HTTP endpoints of a member. */
+import type { LookupFunction } from 'node:net';
 import { AssertionError } from '../base/assert.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
@@ -6,6 +7,7 @@ import { clientEndpoints, metricsEndpoints } from '../http/endpoints.ts';
 import type { JsonGateway } from '../http/gateway/gateway.ts';
 import { movedTo, type HttpHandler } from '../http/http-message.ts';
 import { HttpServer } from '../http/http-server.ts';
+import type { Routes } from '../http/routes.ts';
 import { storageVersionOf } from '../membership/versions.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
 import { CONTENT_TYPE } from '../observability/exposition.ts';
@@ -14,6 +16,7 @@ import { scrapes } from '../observability/scrape-metrics.ts';
 import { HealthEndpointMetrics } from '../observability/health-metrics.ts';
 import type { RootLogger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
+import type { TlsEndpoint } from '../platform/tls/tls-endpoint.ts';
 import type { Clock } from '../ports/clock.ts';
 import { Dispatcher } from '../rpc/dispatcher.ts';
 import { H2Transport } from '../rpc/h2/h2-transport.ts';
@@ -34,6 +37,7 @@ import { KvApi } from '../server/kv-api.ts';
 import { LockApi } from '../server/lock-api.ts';
 import { MaintenanceApi } from '../server/maintenance-api.ts';
 import { addDebugEndpoints } from './debug-endpoints.ts';
+import type { RunningDashboard } from './dashboard.ts';
 import { ServerHealth } from './health.ts';
 import { ReadDurations } from './request-durations.ts';
 import type { Sinks } from './listeners.ts';
@@ -58,6 +62,9 @@ export interface FrontEndParts {
   readonly transport: TransportClass;
   /** Without, calls are not traced. */
   readonly tracer?: RpcTracer | undefined;
+  /** Of the client URLs, own and other members'. */
+  readonly tls: TlsEndpoint | undefined;
+  readonly lookup: LookupFunction;
   readonly onFatal: (what: string, error: Error) => void;
 }
 
@@ -69,13 +76,15 @@ export class FrontEnd {
   readonly #transport: RpcTransport;
   readonly #http: HttpServer;
   readonly #metricsHttp: HttpServer;
+  #dashboard: Promise<RunningDashboard> | undefined;
 
   constructor(parts: FrontEndParts) {
     const { member, logger, metrics, registry, clock, config } = parts;
     const kv = new KvApi(member.core, member.compactor, new ReadDurations(metrics));
     const source = new ServerHealth(member.core, kv);
     this.#queue = new KeyQueue({ core: member.core, kv, leases: member.leaseApi, hub: member.hub });
-    const services = registerServices(parts, kv, this.#queue);
+    const maintenance = new MaintenanceApi(member.core, member.flusher, { ...metrics.mvcc, ...metrics.disk });
+    const services = registerServices(parts, kv, this.#queue, maintenance);
     this.#health.register(services);
     this.#dispatcher = makeDispatcher(parts, services, source);
     this.#transport = makeTransport(parts, this.#dispatcher);
@@ -95,18 +104,37 @@ export class FrontEnd {
       storageVersion: () => storageVersionOf(member.core.parts.cluster.version),
     };
     const httpLogger = logger.child('http/http-server.ts');
+    const dashboard = config.enableUi ? this.#makeDashboard(parts, maintenance) : undefined;
     const client = clientEndpoints({ ...endpoints, version, access: config.httpAccess }, (routes) => {
       addDebugEndpoints(routes, member, config.enablePprof);
+      dashboard?.(routes, config.httpAccess.gateway);
       if (!config.httpAccess.gateway) return;
       routes.prefix('/v3/', jsonGateway(this.#dispatcher));
       routes.exact('/v3', ({ method }) => movedTo('/v3/', method));
     });
     this.#http = new HttpServer(client, httpLogger);
-    this.#metricsHttp = new HttpServer(metricsEndpoints(endpoints), httpLogger);
+    this.#metricsHttp = new HttpServer(
+      metricsEndpoints(endpoints, (routes) => dashboard?.(routes, false)),
+      httpLogger,
+    );
   }
 
   get sinks(): Sinks {
     return { grpc: this.#transport, http: this.#http, metrics: this.#metricsHttp };
+  }
+
+  /** Read when the first request comes, as the gateway. */
+  #makeDashboard(parts: FrontEndParts, maintenance: MaintenanceApi): (routes: Routes, gateway: boolean) => void {
+    const { member, clock, lookup, tls } = parts;
+    const load = async (): Promise<RunningDashboard> => {
+      const { openDashboard } = await import('./dashboard.ts');
+      return openDashboard({ core: member.core, maintenance, clock, lookup, tls: tls && (() => tls.dialOptions()) });
+    };
+    return (routes, gateway) => {
+      const handler: HttpHandler = async (request) =>
+        (await (this.#dashboard ??= load())).dashboard.handle(request, gateway);
+      routes.exact('/ui', handler).prefix('/ui/', handler);
+    };
   }
 
   /** Ends every call and connection, at the latest after `graceMs`. */
@@ -114,9 +142,12 @@ export class FrontEnd {
     this.#health.setServing(false);
     this.#dispatcher.stop();
     this.#queue.stop();
+    void this.#dashboard?.then(({ close }) => close(), ignore);
     await Promise.all([this.#transport.stop(graceMs), this.#http.stop(graceMs), this.#metricsHttp.stop(graceMs)]);
   }
 }
+
+function ignore(): void {}
 
 /** Read when the first request comes: most servers never get one. */
 function jsonGateway(dispatcher: Dispatcher): HttpHandler {
@@ -160,7 +191,12 @@ function makeTransport(parts: FrontEndParts, opener: Dispatcher): RpcTransport {
   });
 }
 
-function registerServices(parts: FrontEndParts, kv: KvApi, queue: KeyQueue): ServiceRegistry {
+function registerServices(
+  parts: FrontEndParts,
+  kv: KvApi,
+  queue: KeyQueue,
+  maintenance: MaintenanceApi,
+): ServiceRegistry {
   const { member, metrics } = parts;
   const { core } = member;
   const services = new ServiceRegistry();
@@ -170,7 +206,6 @@ function registerServices(parts: FrontEndParts, kv: KvApi, queue: KeyQueue): Ser
   registerAuth(services, core, member.authApi);
   registerLease(services, core, member.leaseApi, () => serverStreamFailures.with('receive', 'lease-keepalive').inc());
   registerCluster(services, member.clusterApi);
-  const maintenance = new MaintenanceApi(core, member.flusher, { ...metrics.mvcc, ...metrics.disk });
   registerMaintenance(services, core, maintenance, member.snapshots);
   registerLock(services, new LockApi(core, kv, queue));
   registerElection(services, new ElectionApi(queue, member.hub));

@@ -21,10 +21,11 @@ export interface EndpointOptions {
   readonly metrics: MetricsSource;
 }
 
-/** For --listen-metrics-urls: /metrics, /health, /livez, /readyz. */
-export function metricsEndpoints(options: EndpointOptions): HttpHandler {
+/** For --listen-metrics-urls: /metrics, /health, /livez, /readyz, and what `more` adds. */
+export function metricsEndpoints(options: EndpointOptions, more?: (routes: Routes) => void): HttpHandler {
   const routes = new Routes();
   addMonitoring(routes, options);
+  more?.(routes);
   return (request) => routes.handle(request);
 }
 

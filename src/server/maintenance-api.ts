@@ -50,10 +50,11 @@ export class MaintenanceApi {
   /** For any user. */
   status(caller: Caller): StatusResponseInit | Promise<StatusResponseInit> {
     const { auth, authenticator } = this.#core.parts;
-    return auth.enabled ? authenticator.requireUser(caller).then(() => this.#status()) : this.#status();
+    return auth.enabled ? authenticator.requireUser(caller).then(() => this.ownStatus()) : this.ownStatus();
   }
 
-  #status(): StatusResponseInit {
+  /** For this server's own use. */
+  ownStatus(): StatusResponseInit {
     const { store, node, applyLoop, backend, limits, memberId, cluster, serverVersion } = this.#core.parts;
     const { isEnabled: enabled, targetVersion } = cluster.downgrade;
     return {

@@ -60,6 +60,7 @@ describe('the configuration', () => {
       enablePprof: false,
       extensiveMetrics: false,
       httpAccess: { gateway: true, cors: ['*'], hostWhitelist: ['*'] },
+      enableUi: false,
     });
   });
 
@@ -85,6 +86,7 @@ describe('the configuration', () => {
       '--cors=http://a.example:80',
       { httpAccess: { gateway: true, cors: ['http://a.example:80'], hostWhitelist: ['*'] } },
     ],
+    ['--enable-ui', { enableUi: true }],
     ['--host-whitelist=a,b', { httpAccess: { gateway: true, cors: ['*'], hostWhitelist: ['a', 'b'] } }],
     [
       '--bcrypt-cost=4 --auth-token-ttl=10',
