@@ -52,8 +52,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   })),
 ];
 
+/** What they do is read only for them. */
+const DATA_COMMANDS: readonly string[] = ['snapshot', 'hashkv'];
+
 export function isSubcommand(argv: readonly string[]): boolean {
-  return SUBCOMMANDS.some(({ name }) => name === argv[0]);
+  const [first = ''] = argv;
+  return DATA_COMMANDS.includes(first) || SUBCOMMANDS.some(({ name }) => name === first);
 }
 
 /** Runs the subcommand that `argv` starts with (see isSubcommand) and resolves to the exit code. */
@@ -70,9 +74,18 @@ export async function runSubcommand(argv: readonly string[], output: Output): Pr
   }));
   const parser = yargs().scriptName('quorate').version(false).help().exitProcess(false).fail(false);
   for (const module of modules) parser.command(module);
-  // With a callback, yargs hands over what it would print, --help for instance.
-  await parser.parseAsync([...argv], {}, (_error: unknown, _argv: unknown, text: string) => {
-    if (text !== '') output.out(text);
-  });
+  if (DATA_COMMANDS.includes(argv[0] ?? '')) {
+    const { dataCommands } = await import('./data/commands.ts');
+    for (const module of dataCommands(output, (code) => (exitCode = code))) parser.command(module);
+  }
+  try {
+    // With a callback, yargs hands over what it would print, --help for instance.
+    await parser.parseAsync([...argv], {}, (_error: unknown, _argv: unknown, text: string) => {
+      if (text !== '') output.out(text);
+    });
+  } catch (error) {
+    output.error(`Error: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
   return exitCode;
 }

@@ -8,11 +8,10 @@ import type { Histogram } from '../../ports/metrics.ts';
 import type { JobRunner } from '../../server/job-runner.ts';
 import type { DatabaseSnapshot, SnapshotSource } from '../../server/snapshot-source.ts';
 import { DatabaseWriter } from './database-writer.ts';
+import { GatheringFile } from './gathering-file.ts';
 import { SnapshotJob, type MetaRows } from './snapshot-job.ts';
 
 const CHUNK_BYTES = 32 * 1024;
-/** Writes are gathered up to this size. */
-const WRITE_BYTES = 1024 * 1024;
 const SUFFIX = '.snapshot.tmp';
 
 export interface DatabaseSnapshotsParts {
@@ -97,37 +96,5 @@ class OpenSnapshot implements DatabaseSnapshot {
 
   sha256(): Uint8Array {
     return this.#hash.digest();
-  }
-}
-
-/** Joins writes that follow each other. */
-class GatheringFile {
-  readonly #file: File;
-  readonly #buffer = new Uint8Array(WRITE_BYTES);
-  #used = 0;
-  #position = 0;
-
-  constructor(file: File) {
-    this.#file = file;
-  }
-
-  write(bytes: Uint8Array, position: number): void {
-    const follows = position === this.#position + this.#used;
-    if (!follows || this.#used + bytes.length > WRITE_BYTES) this.flush();
-    if (this.#used === 0) this.#position = position;
-    if (bytes.length > WRITE_BYTES) {
-      this.#file.write(bytes, position);
-      this.#position = position + bytes.length;
-      return;
-    }
-    this.#buffer.set(bytes, this.#used);
-    this.#used += bytes.length;
-  }
-
-  flush(): void {
-    if (this.#used === 0) return;
-    this.#file.write(this.#buffer.subarray(0, this.#used), this.#position);
-    this.#position += this.#used;
-    this.#used = 0;
   }
 }
