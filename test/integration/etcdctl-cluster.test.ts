@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { withBundleForFile } from '../support/bundle-for-file.ts';
 import { ClusterSession } from '../support/cluster-session.ts';
-import type { RunningTool } from '../support/etcdctl.ts';
+import { parseEndpointStatus, type RunningTool } from '../support/etcdctl.ts';
 import { etcdBinDir, NO_ETCD } from '../support/real-etcd.ts';
 import { until } from '../support/until.ts';
 
@@ -253,10 +253,11 @@ async function status(session: ClusterSession, through: string): Promise<void> {
   const printed = await session.run(through, args, { quiet: true });
   const lines = printed.split('\n').filter((line) => line !== '');
   const shown = lines.map((line) => {
-    const [endpoint, id, version, size, leader, learner, term, index, applied, errors] = line.split(', ');
+    const { endpoint, id, version, size, isLeader, isLearner, term, index, applied, errors } =
+      parseEndpointStatus(line);
     expect([version, size]).toEqual([expect.stringMatching(/^3\.\d+\.\d+$/), expect.stringMatching(/^[\d.]+ [kM]?B$/)]);
     for (const number of [term, index, applied]) expect(Number(number)).toBeGreaterThan(0);
-    return `${endpoint}, ${id}, leader ${leader}, learner ${learner}, errors ${errors}`;
+    return `${endpoint}, ${id}, leader ${isLeader}, learner ${isLearner}, errors ${errors}`;
   });
   session.noteSorted([`status through ${through}`, ...shown]);
 }

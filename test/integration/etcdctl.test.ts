@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { etcdctl, RunningTool, type ToolOptions } from '../support/etcdctl.ts';
+import { etcdctl, parseEndpointStatus, RunningTool, type ToolOptions } from '../support/etcdctl.ts';
 import { quorateExists } from '../support/quorate-process.ts';
 import { etcdBinDir, NO_ETCD } from '../support/real-etcd.ts';
 import { Target } from '../support/target.ts';
@@ -62,7 +62,7 @@ class Session {
     return text
       .replace(/"raft_term":\d+/g, '"raft_term":TERM')
       .replace(/"RaftTerm" : \d+/g, '"RaftTerm" : TERM')
-      .replace(/took = [\d.]+\S*s\b/g, 'took = TIME')
+      .replace(/took( =)? [\d.]+\S*s\b/g, 'took$1 TIME')
       .replace(/remaining\(\d+s\)/g, 'remaining(TIME)');
   }
 }
@@ -237,8 +237,9 @@ describe.skipIf(reason !== undefined)('etcdctl', () => {
         ]),
       );
       const { stdout } = await etcdctl(endpoint, ['endpoint', 'status']);
-      const [at, member, version, , isLeader, isLearner, term, index, applied] = stdout.split(', ');
-      expect([at, member, version]).toEqual([endpoint, target.memberId.toString(16), target.version]);
+      const line = parseEndpointStatus(stdout);
+      const { isLeader, isLearner, term, index, applied } = line;
+      expect(line).toMatchObject({ endpoint, id: target.memberId.toString(16), version: target.version });
       expect([isLeader, isLearner]).toEqual(['true', 'false']);
       expect(Number(term)).toBeGreaterThan(0);
       expect(Number(index)).toBeGreaterThan(0);

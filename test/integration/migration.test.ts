@@ -7,7 +7,7 @@ import { withBundleForFile } from '../support/bundle-for-file.ts';
 import { ContinuousLoad, type LoadReport } from '../support/continuous-load.ts';
 import { type GuideMember, MigrationGuide } from '../support/migration-guide.ts';
 import { RawClient } from '../support/raw-client.ts';
-import { etcdBinDir, NO_ETCD } from '../support/real-etcd.ts';
+import { etcdBinDir, NO_ETCD, etcdIsOlder } from '../support/real-etcd.ts';
 import { until } from '../support/until.ts';
 
 const available = etcdBinDir() !== undefined;
@@ -63,7 +63,7 @@ describe.skipIf(!available)('from etcd to quorate', () => {
   /** The guide's check, with its outcome: all healthy, one leader, one hash. */
   async function check(voters: number): Promise<void> {
     const output = await guide.runUntil('check', (text) => {
-      const hashes = [...text.matchAll(/^http\S+, (\d+)$/gm)].map(([, hash]) => hash);
+      const hashes = [...text.matchAll(/^http\S+, (\d+)(?:, \d+)?$/gm)].map(([, hash]) => hash);
       return hashes.length === voters && new Set(hashes).size === 1;
     });
     expect(output.match(/is healthy/g) ?? []).toHaveLength(voters);
@@ -132,8 +132,10 @@ describe.skipIf(!available)('from etcd to quorate', () => {
       await exchange(e4, q4, 3);
       await exchange(e5, q5, 3);
       await versionIs(q5, '3.6.0');
-      await downgrade(guide.endpoint(q5));
-      await versionIs(q5, '3.5.0');
+      if (etcdIsOlder()) {
+        await downgrade(guide.endpoint(q5));
+        await versionIs(q5, '3.5.0');
+      }
       await exchange(q3, e6, 3);
       await expectUnharmed(running, 8);
     },

@@ -68,7 +68,7 @@ describe.skipIf(!available)('a snapshot', () => {
     await expectEqual(2);
   });
 
-  test('comes from etcd to quorate, and from quorate to etcd', async () => {
+  test('comes from etcd to quorate, and from quorate to etcd', { timeout: 120_000 }, async () => {
     cluster = await TestCluster.start(['etcd'], FLAGS);
     await fill(cluster.members[0] as ClusterMember, 'a/');
     const ours = await add('quorate');

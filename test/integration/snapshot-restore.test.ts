@@ -57,7 +57,8 @@ it('a snapshot restored by etcdutl starts a real etcd with the same data', async
     totalKey: number;
   };
   expect(BigInt(revision)).toBe(range.header.revision);
-  expect(totalKey).toBeGreaterThan(range.kvs.length);
+  // Up to 3.5 it counts the rows of the other buckets too.
+  expect(totalKey).toBeGreaterThanOrEqual(range.kvs.length);
 
   const dataDir = join(dir, 'restored');
   run(bin, 'etcdutl', 'snapshot', 'restore', file, '--data-dir', dataDir);

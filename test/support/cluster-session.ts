@@ -113,14 +113,20 @@ export class ClusterSession {
   #normal(output: string): string {
     let text = output;
     for (const [id, name] of this.#names) text = text.replaceAll(id, name);
-    return text
-      .replace(/(-CLIENT, )(\d+)$/gm, (_, before: string, hash: string) => `${before}${this.#hashName(hash)}`)
-      .replace(/^Member +/gm, 'Member ')
-      .replace(/took = [\d.]+\S*s\b/g, 'took = TIME')
-      .replace(/(cluster|cluster_id"?:) ?[0-9a-f]{14,20}\b/g, '$1 CLUSTER')
-      .replace(/"(raft_term|raftTerm|raftIndex|raftAppliedIndex|dbSize|dbSizeInUse)":\d+/g, '"$1":NUMBER')
-      .replace(/"version":"3[.\d]+"/g, '"version":VERSION')
-      .replace(/ETCD_INITIAL_CLUSTER="([^"]*)"/g, (_, list: string) => `INITIAL ${list.split(',').sort().join(',')}`);
+    return (
+      text
+        // Since 3.6 the hashed revision is told too.
+        .replace(
+          /(-CLIENT, )(\d+)(?:, \d+)?$/gm,
+          (_, before: string, hash: string) => `${before}${this.#hashName(hash)}`,
+        )
+        .replace(/^Member +/gm, 'Member ')
+        .replace(/took( =)? [\d.]+\S*s\b/g, 'took$1 TIME')
+        .replace(/(cluster|cluster_id"?:) ?[0-9a-f]{14,20}\b/g, '$1 CLUSTER')
+        .replace(/"(raft_term|raftTerm|raftIndex|raftAppliedIndex|dbSize|dbSizeInUse)":\d+/g, '"$1":NUMBER')
+        .replace(/"version":"3[.\d]+"/g, '"version":VERSION')
+        .replace(/ETCD_INITIAL_CLUSTER="([^"]*)"/g, (_, list: string) => `INITIAL ${list.split(',').sort().join(',')}`)
+    );
   }
 
   #hashName(hash: string): string {

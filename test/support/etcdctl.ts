@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { etcdToolPath } from './real-etcd.ts';
+import { etcdIsOlder, etcdToolPath } from './real-etcd.ts';
 
 export interface ToolResult {
   readonly code: number | null;
@@ -36,7 +36,7 @@ export class RunningTool {
   constructor(endpoint: string, args: readonly string[], options: ToolOptions = {}) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ETCD')));
     this.child = spawn(etcdToolPath(options.tool ?? 'etcdctl'), args, {
-      env: { ...env, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoint },
+      env: { ...env, ETCDCTL_ENDPOINTS: endpoint },
     });
     const timer = setTimeout(() => this.child.kill('SIGKILL'), options.timeoutMs ?? 20_000);
     this.child.stdin.on('error', () => {});
@@ -87,4 +87,31 @@ export class RunningTool {
     this.child.kill(signal);
     return this.result();
   }
+}
+
+/** A line of `endpoint status` in its simple form, without what depends on the version of etcdctl. */
+export interface EndpointStatus {
+  readonly endpoint: string;
+  /** In hexadecimal. */
+  readonly id: string;
+  readonly version: string;
+  readonly size: string;
+  readonly isLeader: string;
+  readonly isLearner: string;
+  readonly term: string;
+  readonly index: string;
+  readonly applied: string;
+  readonly errors: string;
+}
+
+export function parseEndpointStatus(line: string): EndpointStatus {
+  const fields = line.trimEnd().split(', ');
+  // Since 3.6: the storage's version before the size, and after it what is in use, the rest in percent, and the quota.
+  if (!etcdIsOlder()) fields.splice(3, 5, fields[4] ?? '');
+  const [endpoint, id, version, size, isLeader, isLearner, term, index, applied, errors] = fields.map((field) =>
+    field.replace(/,$/, ''),
+  );
+  const status = { endpoint, id, version, size, isLeader, isLearner, term, index, applied, errors: errors ?? '' };
+  if (Object.values(status).includes(undefined)) throw new Error(`not a line of endpoint status: ${line}`);
+  return status as EndpointStatus;
 }
