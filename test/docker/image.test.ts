@@ -7,6 +7,7 @@ import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainer
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { http } from '../support/http.ts';
 import { RawClient } from '../support/raw-client.ts';
+import { etcdBinDir, NO_ETCD, startEtcd } from '../support/real-etcd.ts';
 import { text } from '../support/values.ts';
 import { docker, image, inspect, NO_ENGINE } from './support/engine.ts';
 
@@ -97,27 +98,66 @@ describe.skipIf(NO_ENGINE !== undefined)('the image', { timeout: 120_000 }, () =
     });
   });
 
-  test('for kubeadm runs with the command line of its static pod, on directories of root', async () => {
-    const name = `quorate-kubeadm-${randomUUID()}`;
-    const dir = await mkdtemp(join(tmpdir(), 'kubeadm-'));
+  test('serves its dashboard where that is asked for', async () => {
+    const name = `quorate-ui-${randomUUID()}`;
     try {
-      const kubeadm = await image('kubeadm');
-      const flags = ['--detach', '--name', name, '--volume', `${dir}:/var/lib/etcd`, '--entrypoint', 'etcd'];
-      await docker('run', ...flags, kubeadm, ...KUBEADM_FLAGS);
-      await expect
-        .poll(() => docker('exec', name, 'quorate', 'health', '--url', 'http://127.0.0.1:2381/readyz'), {
-          timeout: 60_000,
-        })
-        .toBe('ok');
-      expect(await docker('exec', name, 'quorate', 'health', '--url', 'http://127.0.0.1:2381/livez')).toBe('ok');
-      expect(await docker('exec', name, 'quorate', 'health', '--of-process', '1')).toBe('ok');
-    } catch (error) {
-      console.error(await docker('logs', name));
-      throw error;
+      await docker('run', '--detach', '--name', name, tag, '--enable-ui');
+      const page = ['exec', name, 'quorate', 'health', '--url', 'http://127.0.0.1:2379/ui/'];
+      await expect.poll(() => docker(...page), { timeout: 60_000, interval: 500 }).toContain('<html');
     } finally {
+      await docker('rm', '--force', '--volumes', name);
+    }
+  });
+
+  describe('for kubeadm', () => {
+    const name = `quorate-kubeadm-${randomUUID()}`;
+    let dir = '';
+
+    beforeAll(async () => {
+      dir = await mkdtemp(join(tmpdir(), 'kubeadm-'));
+    });
+
+    afterAll(async () => {
       await docker('rm', '--force', name);
       await rm(dir, { recursive: true });
+    });
+
+    /** As the kubelet would, from kubeadm's manifest. */
+    async function start(): Promise<void> {
+      const flags = ['--detach', '--name', name, '--volume', `${dir}:/var/lib/etcd`, '--entrypoint', 'etcd'];
+      await docker('run', ...flags, await image('kubeadm'), ...KUBEADM_FLAGS);
+      const ready = ['exec', name, 'quorate', 'health', '--url', 'http://127.0.0.1:2381/readyz'];
+      await expect.poll(() => docker(...ready), { timeout: 60_000, interval: 500 }).toBe('ok');
     }
+
+    const get = (key: string): Promise<string> => {
+      const request = `{ method: 'POST', body: JSON.stringify({ key: btoa('${key}') }) }`;
+      const value = `fetch('http://127.0.0.1:2379/v3/kv/range', ${request}).then((answer) => answer.json())
+        .then(({ kvs }) => console.log(atob(kvs[0].value)))`;
+      return docker('exec', name, 'node', '--eval', value);
+    };
+
+    test('it runs with the command line of its static pod, on a directory of root', async () => {
+      await start();
+      expect(await docker('exec', name, 'quorate', 'health', '--url', 'http://127.0.0.1:2381/livez')).toBe('ok');
+      expect(await docker('exec', name, 'quorate', 'health', '--of-process', '1')).toBe('ok');
+      await docker('rm', '--force', name);
+    });
+
+    const hasEtcd = etcdBinDir() !== undefined;
+    if (!hasEtcd) console.warn(`skipped: ${NO_ETCD}`);
+
+    test.skipIf(!hasEtcd)('and goes on with the data of the etcd that was there', async () => {
+      await rm(dir, { recursive: true });
+      const etcd = await startEtcd({ name: 'node-1', dataDir: dir });
+      const client = new RawClient(etcd.endpoint);
+      await client.put({ key: '/registry/namespaces/default', value: 'kept' });
+      client.close();
+      etcd.signal('SIGTERM');
+      await etcd.exited();
+      await start();
+      expect(await get('/registry/namespaces/default')).toBe('kept');
+    });
   });
 });
 
