@@ -123,7 +123,8 @@ describe('a database that was altered', () => {
     await cluster.leader();
     await handTo(ours);
     await compact();
+    // As long as only two of three answer, nobody knows which is wrong, and one for no member may come first.
     const alarm = { memberID: altered.id, alarm: 'CORRUPT' };
-    await expect.poll(() => alarms(etcd), ALARM).toEqual([alarm]);
+    await expect.poll(() => alarms(etcd), ALARM).toContainEqual(alarm);
   });
 });
