@@ -14,7 +14,11 @@ const CLOCK_TICKS_PER_SECOND = 100;
 
 /** User and system time of all threads of a process. */
 export async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
+  return cpuSecondsOf(await readFile(`/proc/${pid}/stat`, 'latin1'));
+}
+
+/** From the content of a process's file `stat`. */
+export function cpuSecondsOf(stat: string): number {
   // The command name, in parentheses, may hold spaces; utime and stime are fields 14 and 15, the state after it is the third.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;

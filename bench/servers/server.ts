@@ -23,6 +23,8 @@ export interface StartOptions {
   readonly dataDir: string;
   readonly logFile: string;
   readonly probe?: boolean;
+  /** Called with its process id as soon as it has one. */
+  readonly onSpawned?: (pid: number) => void;
   /** Its place in a cluster; without, it is alone, on ports that are free. */
   readonly place?: MemberPlace;
 }
@@ -36,7 +38,7 @@ export interface MemberPlace {
 }
 
 const HEALTHY_POLL_MS = 2;
-const HEALTHY_DEADLINE_MS = 120_000;
+const HEALTHY_DEADLINE_MS = 600_000;
 const STOP_DEADLINE_MS = 20_000;
 const LOG_TAIL_CHARS = 3000;
 
@@ -62,6 +64,7 @@ export class Server {
     });
     closeSync(log);
     killAtExit(child);
+    if (child.pid !== undefined) options.onSpawned?.(child.pid);
     const exited = new Promise<void>((resolve) => {
       child.once('exit', () => resolve());
       child.once('error', () => resolve());

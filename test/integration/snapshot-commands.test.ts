@@ -25,6 +25,12 @@ function etcdOutput(tool: 'etcdctl' | 'etcdutl', ...args: string[]): string {
   return stdout.trimEnd();
 }
 
+/** What every etcdutl says alike. */
+function comparable(status: string): unknown {
+  const { hash, revision, totalSize } = JSON.parse(status) as Record<string, number>;
+  return { hash, revision, totalSize };
+}
+
 describe.skipIf(!available)('commands for snapshots', () => {
   let dir: string;
   /** Of an etcd and of a quorate: saved by quorate's command, and by etcdctl. */
@@ -72,13 +78,17 @@ describe.skipIf(!available)('commands for snapshots', () => {
     return snapshots[name] ?? '';
   }
 
-  test('status prints what etcdutl prints, in every format', async () => {
+  test('status prints what etcdutl 3.5 prints, in every format', async () => {
+    const isAlike = /^etcdutl version: 3\.5\./m.test(etcdOutput('etcdutl', 'version'));
     const files = Object.values(snapshots);
     expect(files.length).toBe(4);
     for (const file of files) {
       for (const format of ['simple', 'table', 'json', 'fields']) {
         const expected = etcdOutput('etcdutl', 'snapshot', 'status', file, '-w', format);
-        expect(await quorateOutput('snapshot', 'status', file, '-w', format)).toBe(expected);
+        const found = await quorateOutput('snapshot', 'status', file, '-w', format);
+        if (isAlike) expect(found).toBe(expected);
+        // Later ones count other keys, and tell a version.
+        else if (format === 'json') expect(comparable(found)).toEqual(comparable(expected));
       }
     }
   });
@@ -191,7 +201,7 @@ describe.skipIf(!available)('commands for snapshots', () => {
       [[...restore, '--name', 'x'], `Error: couldn't find local name "x" in the initial cluster configuration`, 1],
       [[...restore, '--nonsense'], 'Error: Unknown argument: nonsense', 1],
       [['snapshot', 'restore', file], 'Error: Missing required argument: data-dir', 1],
-      [['snapshot', 'save', made, '--endpoints', source.endpoint], 'Error: auth: user name is empty', 1],
+      [['snapshot', 'save', made, '--endpoints', source.endpoint], /^Error: (auth|etcdserver): user name is empty$/, 1],
       [
         ['snapshot', 'save', made, '--endpoints', '127.0.0.1:1', '--dial-timeout', '50ms'],
         /cannot connect within 0.05 s$/,
