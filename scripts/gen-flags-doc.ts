@@ -1,4 +1,7 @@
-/** Generates docs/flags.md from the option table. With --check it writes nothing and fails when the file is not what it would write. */
+/**
+ * Generates docs/flags.md from the option table, and docs/compatibility.md, which lists the flags too. With --check it writes nothing
+ * and fails when a file is not what it would write.
+ */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
@@ -15,3 +18,4 @@ if (!process.argv.includes('--check')) {
   );
   process.exitCode = 1;
 }
+await import('./gen-compatibility-doc.ts');

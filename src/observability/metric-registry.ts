@@ -16,7 +16,7 @@ export class Family<C extends Cell> {
   readonly name: string;
   readonly help: string;
   readonly type: MetricType;
-  readonly #labelNames: readonly string[];
+  readonly labelNames: readonly string[];
   readonly #create: () => C;
   readonly #children = new Map<string, { labels: string; cell: C }>();
 
@@ -24,13 +24,13 @@ export class Family<C extends Cell> {
     this.name = name;
     this.help = help;
     this.type = type;
-    this.#labelNames = labelNames;
+    this.labelNames = labelNames;
     this.#create = create;
   }
 
   /** The cell for these label values, in the order of the names; made on first use. Keep it where speed matters. */
   with(...values: string[]): C {
-    assert(values.length === this.#labelNames.length, 'label values do not fit', { name: this.name, values });
+    assert(values.length === this.labelNames.length, 'label values do not fit', { name: this.name, values });
     const key = values.join('\u0000');
     const known = this.#children.get(key);
     if (known !== undefined) return known.cell;
@@ -38,7 +38,7 @@ export class Family<C extends Cell> {
       return this.with(...values.map(() => OTHER));
     }
     const cell = this.#create();
-    this.#children.set(key, { labels: formatLabels(this.#labelNames, values), cell });
+    this.#children.set(key, { labels: formatLabels(this.labelNames, values), cell });
     return cell;
   }
 
@@ -95,6 +95,11 @@ export class MetricRegistry {
 
   histograms(name: string, help: string, bounds: Float64Array, labelNames: readonly string[]): Family<HistogramCell> {
     return this.#add(new Family(name, help, 'histogram', labelNames, () => new HistogramCell(bounds)));
+  }
+
+  /** What is registered, in no order. */
+  families(): readonly Pick<Family<Cell>, 'name' | 'type' | 'labelNames'>[] {
+    return [...this.#families.values()];
   }
 
   /** `update` runs before each scrape: for families whose label values come and go. */

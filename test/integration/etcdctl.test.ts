@@ -250,11 +250,19 @@ describe.skipIf(reason !== undefined)('etcdctl', () => {
   it('snapshot save', { timeout: 60_000 }, async () => {
     for (const { endpoint, target } of sessions) {
       const file = join(folder, `${target.kind}.db`);
+      await target.client.put({ key: 'saved', value: 'x' });
       const saved = await etcdctl(endpoint, ['snapshot', 'save', file]);
       expect(saved.stdout).toContain(`Snapshot saved at ${file}`);
       expect(saved.code).toBe(0);
       // The data in whole sectors, then the SHA-256 of it.
       expect((await stat(file)).size % 512).toBe(32);
+      const told = await etcdctl(endpoint, ['snapshot', 'status', file, '-w', 'json']);
+      const { revision, totalKey, totalSize } = JSON.parse(told.stdout) as Record<string, number>;
+      const { header } = await target.client.range({ key: 'any' });
+      expect([revision, totalSize]).toEqual([Number(header.revision), (await stat(file)).size - 32]);
+      expect(totalKey).toBeGreaterThan(0);
+      const restored = await etcdctl(endpoint, ['snapshot', 'restore', file, '--data-dir', `${file}.restored`]);
+      expect(restored.code).toBe(0);
     }
   });
 
