@@ -31,31 +31,32 @@ export class MeasuredReads {
   }
 
   #read<T>(kind: ReadKind, startMs: number, readMs: number, read: () => T | Promise<T>): T | Promise<T> {
-    const ended = (isAnswered: boolean): void => {
-      const nowMs = this.#clock.monotonicMs();
-      this.#durations?.request(kind, (nowMs - startMs) / 1000, isAnswered);
-      this.#durations?.reading(kind, (nowMs - readMs) / 1000, isAnswered);
-    };
     let answer: T | Promise<T>;
     try {
       answer = read();
     } catch (error) {
-      ended(false);
+      this.#ended(kind, startMs, readMs, false);
       throw error;
     }
-    if (!(answer instanceof Promise)) {
-      ended(true);
-      return answer;
+    if (answer instanceof Promise) return this.#later(answer, kind, startMs, readMs);
+    this.#ended(kind, startMs, readMs, true);
+    return answer;
+  }
+
+  async #later<T>(answer: Promise<T>, kind: ReadKind, startMs: number, readMs: number): Promise<T> {
+    let isAnswered = false;
+    try {
+      const value = await answer;
+      isAnswered = true;
+      return value;
+    } finally {
+      this.#ended(kind, startMs, readMs, isAnswered);
     }
-    return answer.then(
-      (value) => {
-        ended(true);
-        return value;
-      },
-      (error: unknown) => {
-        ended(false);
-        throw error;
-      },
-    );
+  }
+
+  #ended(kind: ReadKind, startMs: number, readMs: number, isAnswered: boolean): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#durations?.request(kind, (nowMs - startMs) / 1000, isAnswered);
+    this.#durations?.reading(kind, (nowMs - readMs) / 1000, isAnswered);
   }
 }

@@ -87,7 +87,10 @@ test('metrics listeners of both kinds; one client port with TLS and without', as
     `--listen-metrics-urls=http://127.0.0.1:${plain},https://127.0.0.1:${secure}`,
     `--listen-client-urls=http://127.0.0.1:${both},https://127.0.0.1:${both}`,
   ]);
-  expect((await http(`http://127.0.0.1:${plain}/health`)).status).toBe(200);
+  for (const path of ['health', 'livez', 'readyz', 'metrics']) {
+    expect((await http(`http://127.0.0.1:${plain}/${path}`)).status).toBe(200);
+    expect(await secureGet(`https://127.0.0.1:${secure}/${path}`, pair())).toMatchObject({ status: 200 });
+  }
   expect((await http(`http://127.0.0.1:${both}/version`)).status).toBe(200);
   for (const url of [`https://127.0.0.1:${secure}/health`, `https://127.0.0.1:${both}/health`]) {
     expect(await secureGet(url, pair())).toMatchObject({ status: 200 });

@@ -101,6 +101,8 @@ describe.skipIf(!quorateExists())('monitoring', () => {
         const labels = { grpc_type: 'unary', grpc_service: 'etcdserverpb.KV', grpc_method: 'Put' };
         const refused = { ...labels, grpc_code: 'ResourceExhausted' };
         expect(await sample(server.endpoint, 'grpc_server_handled_total', refused)).toBe(1);
+        const raised = { server_id: member.id.toString(16), alarm_type: 'NOSPACE' };
+        expect(await sample(server.endpoint, 'etcd_debugging_server_alarms', raised)).toBe(1);
         const inUse = async (): Promise<number> =>
           (await sample(server.endpoint, 'etcd_mvcc_db_total_size_in_use_in_bytes')) / (await size());
         const { header } = await client.deleteRange({ key: 'big/', range_end: 'big0' });
