@@ -1,4 +1,4 @@
-/** RPCs of etcd: those of the protocol files in proto/, all of which are served, and those that are not offered. */
+/** RPCs of etcd: those of the protocol files in proto/, all of which are served. */
 import { ALL_SERVICES } from '../../src/gen/services.ts';
 import type { Entry, Status } from './entry.ts';
 
@@ -24,23 +24,12 @@ const REMARKS: Readonly<Record<string, Remark>> = {
   },
 };
 
-const NOT_OFFERED: readonly Entry[] = [
-  {
-    name: 'grpc.health.v1.Health/List',
-    status: 'not offered',
-    note: 'In etcd builds with a recent gRPC library. Check and Watch are what health checks use.',
-  },
-];
-
-export const RPCS: readonly Entry[] = [
-  ...ALL_SERVICES.flatMap(({ name: service, methods }) =>
-    Object.keys(methods).map((method): Entry => {
-      const name = `${service}/${method}`;
-      return { name, ...(REMARKS[name] ?? { status: 'works', note: '' }) };
-    }),
-  ),
-  ...NOT_OFFERED,
-];
+export const RPCS: readonly Entry[] = ALL_SERVICES.flatMap(({ name: service, methods }) =>
+  Object.keys(methods).map((method): Entry => {
+    const name = `${service}/${method}`;
+    return { name, ...(REMARKS[name] ?? { status: 'works', note: '' }) };
+  }),
+);
 
 /** Remarks on RPCs that do not exist: none, if nobody mistyped one. */
 export const STRAY_REMARKS: readonly string[] = Object.keys(REMARKS).filter(

@@ -83,3 +83,120 @@ export function encodeHealthCheckResponse(m: HealthCheckResponseInit): Uint8Arra
   writeHealthCheckResponse(m, w);
   return w.finish();
 }
+
+export type HealthListRequest = Record<never, never>;
+export type HealthListRequestInit = Record<never, never>;
+
+export function readHealthListRequest(r: WireReader): HealthListRequest {
+  while (r.more()) r.skip(r.tag());
+  return {};
+}
+
+export function decodeHealthListRequest(buf: Uint8Array): HealthListRequest {
+  return readHealthListRequest(new WireReader(buf));
+}
+
+export function writeHealthListRequest(_m: HealthListRequestInit, _w: WireWriter): void {}
+
+export function encodeHealthListRequest(m: HealthListRequestInit): Uint8Array {
+  const w = sharedWriter();
+  writeHealthListRequest(m, w);
+  return w.finish();
+}
+
+export interface HealthListResponse {
+  statuses: HealthListEntry[];
+}
+
+export interface HealthListResponseInit {
+  statuses?: readonly HealthListEntryInit[] | undefined;
+}
+
+export function readHealthListResponse(r: WireReader): HealthListResponse {
+  const statuses: HealthListEntry[] = [];
+  while (r.more()) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: {
+        const mark = r.enter();
+        statuses.push(readHealthListEntry(r));
+        r.leave(mark);
+        break;
+      }
+      default:
+        r.skipUnknown(tag, [1]);
+    }
+  }
+  return { statuses };
+}
+
+export function decodeHealthListResponse(buf: Uint8Array): HealthListResponse {
+  return readHealthListResponse(new WireReader(buf));
+}
+
+export function writeHealthListResponse(m: HealthListResponseInit, w: WireWriter): void {
+  if (m.statuses !== undefined) {
+    for (const item of m.statuses) {
+      const mark = w.begin(10);
+      writeHealthListEntry(item, w);
+      w.end(mark);
+    }
+  }
+}
+
+export function encodeHealthListResponse(m: HealthListResponseInit): Uint8Array {
+  const w = sharedWriter();
+  writeHealthListResponse(m, w);
+  return w.finish();
+}
+
+export interface HealthListEntry {
+  service: string;
+  status: HealthCheckResponse | undefined;
+}
+
+export interface HealthListEntryInit {
+  service?: string | undefined;
+  status?: HealthCheckResponseInit | undefined;
+}
+
+export function readHealthListEntry(r: WireReader): HealthListEntry {
+  let service: string = '';
+  let status: HealthCheckResponse | undefined = undefined;
+  while (r.more()) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10:
+        service = r.string();
+        break;
+      case 18: {
+        const mark = r.enter();
+        status = readHealthCheckResponse(r);
+        r.leave(mark);
+        break;
+      }
+      default:
+        r.skipUnknown(tag, [1, 2]);
+    }
+  }
+  return { service, status };
+}
+
+export function decodeHealthListEntry(buf: Uint8Array): HealthListEntry {
+  return readHealthListEntry(new WireReader(buf));
+}
+
+export function writeHealthListEntry(m: HealthListEntryInit, w: WireWriter): void {
+  if (m.service !== undefined && m.service.length > 0) w.string(10, m.service);
+  if (m.status !== undefined) {
+    const mark = w.begin(18);
+    writeHealthCheckResponse(m.status, w);
+    w.end(mark);
+  }
+}
+
+export function encodeHealthListEntry(m: HealthListEntryInit): Uint8Array {
+  const w = sharedWriter();
+  writeHealthListEntry(m, w);
+  return w.finish();
+}

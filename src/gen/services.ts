@@ -459,6 +459,14 @@ export const HealthService = {
       request: 'HealthCheckRequest',
       response: 'HealthCheckResponse',
     },
+    List: {
+      name: 'List',
+      path: '/grpc.health.v1.Health/List',
+      requestStream: false,
+      responseStream: false,
+      request: 'HealthListRequest',
+      response: 'HealthListResponse',
+    },
   },
 } as const;
 

@@ -1,6 +1,11 @@
 /** grpc.health.v1.Health: the server as a whole, under the empty service name. */
 import { Code, EtcdError } from '../../base/etcd-error.ts';
-import { decodeHealthCheckRequest, encodeHealthCheckResponse, ServingStatus } from '../../gen/health.ts';
+import {
+  decodeHealthCheckRequest,
+  encodeHealthCheckResponse,
+  encodeHealthListResponse,
+  ServingStatus,
+} from '../../gen/health.ts';
 import { HealthService } from '../../gen/services.ts';
 import type { ServiceRegistry } from '../service-registry.ts';
 import type { StreamCall } from '../transport.ts';
@@ -9,8 +14,12 @@ export class HealthStatus {
   #serving = true;
   readonly #watchers = new Set<StreamCall>();
 
+  get #status(): { readonly status: number } {
+    return { status: this.#serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING };
+  }
+
   get #encoded(): Uint8Array {
-    return encodeHealthCheckResponse({ status: this.#serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING });
+    return encodeHealthCheckResponse(this.#status);
   }
 
   /** NOT_SERVING from the moment the server begins to stop. */
@@ -21,7 +30,7 @@ export class HealthStatus {
   }
 
   register(registry: ServiceRegistry): void {
-    const { Check, Watch } = HealthService.methods;
+    const { Check, Watch, List } = HealthService.methods;
     const served = { isServedByLearner: () => true };
     registry.unary(
       Check.path,
@@ -29,6 +38,11 @@ export class HealthStatus {
         if (decodeHealthCheckRequest(bytes).service !== '') throw new EtcdError(Code.NotFound, 'unknown service');
         return this.#encoded;
       },
+      served,
+    );
+    registry.unary(
+      List.path,
+      () => encodeHealthListResponse({ statuses: [{ service: '', status: this.#status }] }),
       served,
     );
     registry.serverStream(

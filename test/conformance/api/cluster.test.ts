@@ -81,6 +81,11 @@ describeTargets('gRPC health service', (target) => {
     await expectStatus(check('etcdserverpb.KV'), Status.NotFound, 'unknown service');
   });
 
+  it('lists what it knows', async () => {
+    const list = await target().client.unary('grpc.health.v1.Health', 'List', {});
+    expect(list).toEqual({ statuses: [{ service: '', status: { status: 'SERVING' } }] });
+  });
+
   it('streams its status', async () => {
     const { client } = target();
     const serving = client.serverStream<{ status: string }>('grpc.health.v1.Health', 'Watch', { service: '' });
