@@ -139,8 +139,10 @@ export class KeysPage {
     for (const other of this.#rows.children) other.classList.toggle('selected', other === row);
     const detail = new KeyDetail(this.#api, key, this.#onError);
     this.#detail.replaceChildren(detail.element);
-    if (row !== undefined && matchMedia('(max-width: 900px)').matches) detail.element.scrollIntoView();
-    void detail.load(this.#revision.value === '' ? 0 : this.#asOf);
+    const isBelow = row !== undefined && matchMedia('(max-width: 900px)').matches;
+    void detail.load(this.#revision.value === '' ? 0 : this.#asOf).then(() => {
+      if (isBelow) detail.element.scrollIntoView();
+    });
   }
 }
 

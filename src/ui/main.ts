@@ -18,6 +18,7 @@ class App {
   readonly #keys = new KeysPage(this.#api, (error) => this.#failed(error));
   readonly #watch = new WatchPage(this.#api, (error) => this.#failed(error));
   readonly #links = new Map<PageName, HTMLElement>();
+  readonly #nav = el('nav');
   readonly #cluster = el('span.cluster.muted');
   readonly #health = el('span.health', { role: 'status' });
   readonly #user = el('span.user');
@@ -36,8 +37,12 @@ class App {
       el('img', { src: 'icon.svg', alt: '', width: '22' }),
       'quorate',
     );
-    const nav = el('nav', {}, ...this.#links.values());
-    root.append(el('header.top', {}, brand, this.#cluster, nav, this.#health, this.#user), this.#banner, this.#place);
+    this.#nav.append(...this.#links.values());
+    root.append(
+      el('header.top', {}, brand, this.#cluster, this.#nav, this.#health, this.#user),
+      this.#banner,
+      this.#place,
+    );
   }
 
   start(): void {
@@ -61,12 +66,15 @@ class App {
 
   async #poll(): Promise<void> {
     const [cluster, metrics] = await Promise.allSettled([this.#api.cluster(), this.#api.metrics()]);
+    // Asked with a token that somebody has logged out of meanwhile.
+    if (this.#isLoggingIn) return;
     const view: ClusterView | undefined = cluster.status === 'fulfilled' ? cluster.value : undefined;
     const read: Metrics | undefined = metrics.status === 'fulfilled' ? metrics.value : undefined;
     this.#overview.add({ seconds: Date.now() / 1000, metrics: read, cluster: view });
     this.#showHealth(view);
     if (view !== undefined) this.#showCluster(view);
     if (cluster.status === 'rejected') this.#failed(cluster.reason);
+    else if (metrics.status === 'rejected') this.#failed(metrics.reason);
     else this.#warn('');
   }
 
@@ -107,9 +115,12 @@ class App {
     this.#watch.stop();
     this.#api.logOut();
     this.#user.replaceChildren();
+    this.#nav.hidden = true;
+    setText(this.#health, '');
     this.#place.replaceChildren(
       loginPage(this.#api, reason, (user) => {
         this.#isLoggingIn = false;
+        this.#nav.hidden = false;
         this.#user.replaceChildren(
           user,
           button('Log out', () => this.#logIn('')),

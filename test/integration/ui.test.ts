@@ -16,9 +16,10 @@ import { TestCluster } from '../support/test-cluster.ts';
 if (!hasBrowser()) console.warn(`skipped: the dashboard in a browser: ${NO_BROWSER}`);
 
 /** For what takes a few looks of the page at the server, on a machine that is busy with other tests. */
-const SOON = { timeout: 20_000 };
+const SOON = { timeout: 30_000 };
+const readyTimeoutMs = 60_000;
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let browser: Browser;
 let opened: { readonly page: Page; readonly complaints: string[] }[] = [];
@@ -243,20 +244,39 @@ describe.runIf(hasBrowser())('a cluster of three', () => {
   });
 });
 
-describe.runIf(hasBrowser())('with TLS and users', () => {
+describe.runIf(hasBrowser())('two members with TLS, certificates of clients and users', () => {
   const folder = new CertificateFolder();
-  let server: ServerProcess;
+  let servers: readonly ServerProcess[] = [];
+  let url = '';
+  let certificate: BrowserContextOptions = {};
   let client: RawClient;
   let root: AuthClient;
 
   beforeAll(async () => {
     const authority = await folder.authority('ours');
-    const own = await authority.issue('server', { hosts: ['127.0.0.1'] });
-    server = await startQuorate({
-      isSecure: true,
-      flags: [`--cert-file=${own.certFile}`, `--key-file=${own.keyFile}`, '--enable-ui', '--bcrypt-cost=4'],
-    });
-    client = new RawClient(server.endpoint, {}, credentials.createSsl(Buffer.from(authority.cert)));
+    const server = await authority.issue('server', { hosts: ['127.0.0.1'] });
+    const own = await authority.issue('browser', { hosts: [] });
+    const tls = [`--cert-file=${server.certFile}`, `--key-file=${server.keyFile}`, '--client-cert-auth'];
+    const flags = [...tls, `--trusted-ca-file=${authority.caFile}`, '--enable-ui', '--bcrypt-cost=4'];
+    const peers = [await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
+    const initial = peers.map((peer, i) => `t${i}=${peer}`).join(',');
+    servers = await Promise.all(
+      peers.map((peer, i) => {
+        const place = [`--listen-peer-urls=${peer}`, `--initial-advertise-peer-urls=${peer}`];
+        return startQuorate({
+          isSecure: true,
+          readyTimeoutMs,
+          name: `t${i}`,
+          flags: [...flags, ...place, `--initial-cluster=${initial}`],
+        });
+      }),
+    );
+    const [{ clientUrl, endpoint } = { clientUrl: '', endpoint: '' }] = servers;
+    url = `${clientUrl}/ui/`;
+    const { certFile: certPath, keyFile: keyPath } = own;
+    certificate = { ignoreHTTPSErrors: true, clientCertificates: [{ origin: clientUrl, certPath, keyPath }] };
+    const pair = [Buffer.from(own.key), Buffer.from(own.cert)] as const;
+    client = new RawClient(endpoint, {}, credentials.createSsl(Buffer.from(authority.cert), ...pair));
     await client.put({ key: '/mine/a', value: 'for ann' });
     await client.put({ key: '/secret/a', value: 'for nobody' });
     const nobody = new AuthClient(client);
@@ -269,22 +289,23 @@ describe.runIf(hasBrowser())('with TLS and users', () => {
   });
   afterAll(async () => {
     client?.close();
-    await server?.stop();
+    await Promise.all(servers.map((server) => server.stop()));
     folder.remove();
   });
 
   const unauthorized = /status of 40[013]/;
 
   test('users log in, see what they may, and are told what they may not', async () => {
-    const page = await open(`${server.clientUrl}/ui/`, { ignoreHTTPSErrors: true });
+    const page = await open(url, certificate);
     await page.getByLabel('User').fill('ann');
     await page.getByLabel('Password').fill('wrong');
     await page.getByRole('button', { name: 'Log in' }).click();
     await expectText(page.getByRole('alert').last(), 'authentication failed, invalid user ID or password');
     await page.getByLabel('Password').fill('annpw');
     await page.getByRole('button', { name: 'Log in' }).click();
-    await expect.poll(() => rows(page, 'Members').count(), SOON).toBe(1);
     await expectText(page.locator('.user'), 'ann');
+    // The other member wants a certificate, and to know who asks.
+    await expect.poll(() => rows(page, 'Members').locator('.dot.good').count(), SOON).toBe(2);
 
     await page.getByRole('link', { name: 'Keys' }).click();
     await page.getByLabel('Prefix').fill('/mine/');
@@ -305,11 +326,11 @@ describe.runIf(hasBrowser())('with TLS and users', () => {
 
   test('a token that is not good any more leads back to the login', async () => {
     await root.addUser('bob', 'bobpw');
-    const page = await open(`${server.clientUrl}/ui/`, { ignoreHTTPSErrors: true });
+    const page = await open(url, certificate);
     await page.getByLabel('User').fill('bob');
     await page.getByLabel('Password').fill('bobpw');
     await page.getByRole('button', { name: 'Log in' }).click();
-    await expect.poll(() => rows(page, 'Members').count(), SOON).toBe(1);
+    await expect.poll(() => rows(page, 'Members').count(), SOON).toBe(2);
     await root.call('UserDelete', { name: 'bob' });
     await page.getByLabel('Password').waitFor();
     forgive(page, unauthorized);
@@ -318,7 +339,7 @@ describe.runIf(hasBrowser())('with TLS and users', () => {
 
 describe('where it is', () => {
   test('nowhere, unless it is asked for', async () => {
-    const server = await startQuorate();
+    const server = await startQuorate({ readyTimeoutMs });
     try {
       for (const path of ['/ui', '/ui/', '/ui/app.js', '/ui/api/cluster']) {
         expect(await http(server.clientUrl + path)).toMatchObject({ status: 404 });
@@ -331,7 +352,7 @@ describe('where it is', () => {
   test.runIf(hasBrowser())('on metrics URLs too, and without the gateway: but for keys', async () => {
     const metrics = `http://127.0.0.1:${await freePort()}`;
     const flags = ['--enable-ui', '--enable-grpc-gateway=false', `--listen-metrics-urls=${metrics}`];
-    const server = await startQuorate({ flags });
+    const server = await startQuorate({ flags, readyTimeoutMs });
     try {
       for (const base of [metrics, server.clientUrl]) {
         const page = await open(`${base}/ui/`);
