@@ -52,7 +52,7 @@ describe.skipIf(!available)('a data directory of etcd', () => {
     });
     await ended(etcd, signal);
 
-    const quorate = await startQuorate({ dataDir });
+    const quorate = await startQuorate({ dataDir, readyTimeoutMs: 60_000 });
     await withClient(quorate, async (client) => {
       expect(await readEverything(client)).toEqual(before);
       const { ID, name, peerURLs } = members[0] ?? {};
@@ -97,14 +97,14 @@ describe.skipIf(!available)('a data directory of etcd', () => {
     const etcd = await startEtcd({ dataDir: etcdDir });
     const expected = await withClient(etcd, (client) => readEverything(client, { auth: false }));
     await etcd.stop();
-    const quorate = await startQuorate({ dataDir: quorateDir });
+    const quorate = await startQuorate({ dataDir: quorateDir, readyTimeoutMs: 60_000 });
     expect(await withClient(quorate, (client) => readEverything(client, { auth: false }))).toEqual(expected);
     await quorate.stop();
   });
 
   test('while that etcd runs is refused', async () => {
     const dataDir = join(dir, 'running');
-    const etcd = await startEtcd({ dataDir });
+    const etcd = await startEtcd({ dataDir, readyTimeoutMs: 60_000 });
     await expect(startQuorate({ dataDir })).rejects.toThrow(/in use by another process \(etcd, pid \d+\)/);
     expect(existsSync(join(dataDir, 'etcd-original'))).toBe(false);
     await etcd.stop();
@@ -124,7 +124,7 @@ describe.skipIf(!available)('a data directory of etcd', () => {
       const [name, dataDir] = [member.name, join(dir, 'member')];
       spawnSync('cp', ['-r', member.server.dataDir, dataDir]);
       const flags = [...peer, `--initial-cluster=${member.name}=${member.peerUrl}`];
-      const quorate = await startQuorate({ name, dataDir, flags });
+      const quorate = await startQuorate({ name, dataDir, flags, readyTimeoutMs: 60_000 });
       await withClient(quorate, async (client) => {
         const mine = async (): Promise<unknown> => readEverything(client, { auth: false });
         expect(await mine()).toEqual(await readEverything(other?.client ?? client, { auth: false }));
