@@ -102,9 +102,9 @@ function collectWatches({ watch }: EtcdMetrics, { hub }: Member): void {
 function observeRequests({ server }: EtcdMetrics, { core, clusterApi }: Member): void {
   const { proposals, clock } = core.parts;
   const durations = new CellsByKind((kind, success) => server.requestDuration.with(operationName(kind), success));
-  proposals.onEnded = (kind, startMs, isApplied) => {
+  proposals.onEnded = (kind, startMs, isApplied, endMs = clock.monotonicMs()) => {
     // Changes of the members are no requests in this sense.
-    if (kind !== 'none') durations.cell(kind, isApplied).observe((clock.monotonicMs() - startMs) / 1000);
+    if (kind !== 'none') durations.cell(kind, isApplied).observe((endMs - startMs) / 1000);
   };
   clusterApi.onPromotion = (failure) => {
     if (failure === undefined) server.learnerPromoteSuccesses.inc();

@@ -159,9 +159,10 @@ export class ApplyLoop {
     const command = proposals.commandOf(id, entry.data) ?? commandOf(decoded);
     const startMs = clock.monotonicMs();
     const { response, error, raisesNoSpace } = this.#parts.apply(command, nowMs, entry.index, decoded.header);
-    this.#parts.applySeconds(command.kind, (clock.monotonicMs() - startMs) / 1000, isApplied(error));
+    const endMs = clock.monotonicMs();
+    this.#parts.applySeconds(command.kind, (endMs - startMs) / 1000, isApplied(error));
     if (raisesNoSpace) this.#settleAfterAlarm(id, response, error);
-    else proposals.settle(id, response, error);
+    else proposals.settle(id, response, error, endMs);
   }
 
   /** The client learns that the space is used up only when the alarm keeps the next one out. */

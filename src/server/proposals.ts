@@ -30,10 +30,11 @@ export class Proposals {
   readonly #timeoutError: (startMs: number) => EtcdError;
 
   /**
-   * Told of every proposal that was applied, or given up on: what it was, when it was made, whether it was applied. What
-   * applying it answered does not matter.
+   * Told of every proposal that was applied, or given up on: what it was, when it was made, whether it was applied (what that
+   * answered does not matter), and when that was, where it is known.
    */
-  onEnded: ((kind: Command['kind'], startMs: number, isApplied: boolean) => void) | undefined;
+  onEnded:
+    ((kind: Command['kind'], startMs: number, isApplied: boolean, endMs: number | undefined) => void) | undefined;
 
   /** `timeoutError`: what to say of a proposal made at `startMs` whose time is up. */
   constructor(timeoutMs: number, timeoutError: (startMs: number) => EtcdError = () => etcdError('Timeout')) {
@@ -83,10 +84,11 @@ export class Proposals {
     return waiting?.data === data ? waiting.command : undefined;
   }
 
-  settle(id: bigint, response: AnyResponse | undefined, error: EtcdError | undefined): void {
+  /** `nowMs`: for who has just looked at the clock. */
+  settle(id: bigint, response: AnyResponse | undefined, error: EtcdError | undefined, nowMs?: number): void {
     const waiting = this.#take(id);
     if (waiting === undefined) return;
-    this.onEnded?.(waiting.command.kind, waiting.startMs, true);
+    this.onEnded?.(waiting.command.kind, waiting.startMs, true, nowMs);
     if (error === undefined) waiting.resolve(response);
     else waiting.reject(error);
   }
@@ -95,7 +97,7 @@ export class Proposals {
     const waiting = this.#take(id);
     if (waiting === undefined) return;
     this.#failures++;
-    this.onEnded?.(waiting.command.kind, waiting.startMs, false);
+    this.onEnded?.(waiting.command.kind, waiting.startMs, false, undefined);
     waiting.reject(error);
   }
 

@@ -19,13 +19,13 @@ describe('proposals', () => {
     const outcomes = [1n, 2n, 3n].map((id) => proposals.add(id, put, Number(id) * 100, ENCODED));
     proposals.settle(1n, undefined, undefined);
     // Applying it failed: it was applied all the same.
-    proposals.settle(2n, undefined, etcdError('NoSpace'));
+    proposals.settle(2n, undefined, etcdError('NoSpace'), 250);
     proposals.expire(10_000);
     await Promise.allSettled(outcomes);
     expect(ended).toEqual([
-      ['put', 100, true],
-      ['put', 200, true],
-      ['put', 300, false],
+      ['put', 100, true, undefined],
+      ['put', 200, true, 250],
+      ['put', 300, false, undefined],
     ]);
     expect(proposals.failures).toBe(1);
     const stopped = proposals.add(4n, put, 0, ENCODED);
@@ -103,6 +103,24 @@ describe('reads', () => {
       ['reading', 'Range', 2, true],
       ['request', 'ReadonlyTxn', 5, true],
       ['reading', 'ReadonlyTxn', 2, true],
+    ]);
+  });
+
+  it('of a moment are counted, and cost no look at the clock', () => {
+    const { clock, seen, reads } = new Noted();
+    clock.monotonicMs = () => {
+      throw new Error('looked at');
+    };
+    expect(reads.atOnce('Range', () => 'answer')).toBe('answer');
+    const fail = (): never => {
+      throw etcdError('Compacted');
+    };
+    expect(() => reads.atOnce('Range', fail)).toThrow('compacted');
+    expect(seen).toEqual([
+      ['request', 'Range', 0, true],
+      ['reading', 'Range', 0, true],
+      ['request', 'Range', 0, false],
+      ['reading', 'Range', 0, false],
     ]);
   });
 
