@@ -15,7 +15,7 @@ export interface MetricEntry extends Entry {
 
 /** By name. Throws when a metric differs from etcd's and no listed difference covers it. */
 export function metricTable(): MetricEntry[] {
-  const theirs = new Map(etcdMetrics.map((metric) => [metric.name, metric]));
+  const theirs = new Map(etcdMetrics.metrics.map((metric) => [metric.name, metric]));
   const own = new Map(ownMetrics().map((metric) => [metric.name, metric]));
   const names = [...new Set([...theirs.keys(), ...own.keys()])].sort();
   return names.map((name) => {
