@@ -12,6 +12,8 @@ import type { Method } from './service-registry.ts';
 import type { Peer, RpcContext, RpcMetadata, TransportCall } from './transport.ts';
 
 export const SEND_BYTES_MAX = 2 ** 31 - 1;
+/** Shorter than the steps of the wheel that ends calls at their deadline. */
+const SHORT_MS = 1;
 /** The JSON gateway marks the calls that it makes. */
 const GATEWAY_HEADER = 'grpcgateway-accept';
 
@@ -114,6 +116,15 @@ export abstract class CallBase implements RpcContext {
     this.env.logger.error('handler failed', { method: this.path, error: text });
     this.env.onPanic(error);
     return statusOf(error);
+  }
+
+  /** A deadline so short that it has passed before anything was done: ends the call, and returns whether it did. */
+  protected expireIfDue(): boolean {
+    const { deadlineMs } = this;
+    if (deadlineMs === undefined || deadlineMs - this.startedMs >= SHORT_MS) return false;
+    if (this.env.clock.monotonicMs() < deadlineMs) return false;
+    this.#expire();
+    return true;
   }
 
   #expire(): void {

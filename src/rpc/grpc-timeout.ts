@@ -1,7 +1,5 @@
 /** The grpc-timeout header: up to 8 digits and a unit. */
 
-import { Code, EtcdError } from '../base/etcd-error.ts';
-
 const UNIT_MS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 const DIGITS_MAX = 8;
 
@@ -19,6 +17,13 @@ export function parseGrpcTimeout(text: string): number | undefined {
   return value * unit;
 }
 
-export function malformedTimeout(text: string): EtcdError {
-  return new EtcdError(Code.Internal, `malformed grpc-timeout: ${JSON.stringify(text)}`);
+/** Why parseGrpcTimeout() takes no `text`, in the words of etcd's gRPC library; undefined: it does. */
+export function timeoutFault(text: string): string | undefined {
+  if (parseGrpcTimeout(text) !== undefined) return undefined;
+  const shown = JSON.stringify(text);
+  if (text.length < 2) return `transport: timeout string is too short: ${shown}`;
+  if (text.length > DIGITS_MAX + 1) return `transport: timeout string is too long: ${shown}`;
+  const digits = text.slice(0, -1);
+  if (UNIT_MS[text.slice(-1)] === undefined) return `transport: timeout unit is not recognized: ${shown}`;
+  return `strconv.ParseUint: parsing ${JSON.stringify(digits)}: invalid syntax`;
 }

@@ -36,6 +36,7 @@ export class StreamCallImpl extends CallBase implements CallReceiver, StreamCall
 
   /** Runs the checks and, for bidi, the handler. */
   start(): void {
+    if (this.expireIfDue()) return;
     const method = this.#method;
     this.#guard(() => {
       admit(this.env, method, this.metadata, EMPTY, 'stream');

@@ -28,7 +28,7 @@ export class UnaryCall extends CallBase implements CallReceiver {
   }
 
   halfClosed(): void {
-    if (this.isOver) return;
+    if (this.isOver || this.expireIfDue()) return;
     const request = this.#request;
     if (request === undefined) {
       this.failWith(new EtcdError(Code.Internal, 'cardinality violation: expected one request message, got none'));

@@ -3,6 +3,8 @@
 import { gunzip } from 'node:zlib';
 import { Code, EtcdError } from '../../base/etcd-error.ts';
 
+const GZIP_HEADER_BYTES = 10;
+
 /** Calls back once, later, with the message or with the status that ends the call. */
 export function decompress(
   bytes: Buffer,
@@ -21,8 +23,14 @@ export function decompress(
       done(
         new EtcdError(Code.ResourceExhausted, `grpc: received message after decompression larger than max ${bytesMax}`),
       );
-    } else done(new EtcdError(Code.Internal, `grpc: failed to decompress the received message: ${error.message}`));
+    } else done(new EtcdError(Code.Internal, `grpc: failed to decompress the message: ${reasonOf(error, bytes)}`));
   });
+}
+
+/** As etcd's gRPC library says it, where it has a word for it. */
+function reasonOf({ message }: Error, bytes: Buffer): string {
+  if (message === 'unexpected end of file' || bytes.length < GZIP_HEADER_BYTES) return 'unexpected EOF';
+  return message === 'incorrect header check' ? 'gzip: invalid header' : message;
 }
 
 function encodingError(encoding: string | undefined): EtcdError {

@@ -1,8 +1,8 @@
 /** One HTTP/2 connection of a client: frames in, streams, flow control, frames out (RFC 9113). */
 
 import type { Socket } from 'node:net';
+import { Code } from '../../base/etcd-error.ts';
 import { peerOf } from '../connection.ts';
-import { malformedTimeout, parseGrpcTimeout } from '../grpc-timeout.ts';
 import { PingPolicy, TOO_MANY_PINGS } from '../ping-policy.ts';
 import type { ResolvedTransportOptions } from '../transport-options.ts';
 import type { Peer } from '../transport.ts';
@@ -26,6 +26,7 @@ import {
   protocolError,
 } from './protocol.ts';
 import type { RequestHeaders } from './request-headers.ts';
+import type { Refusal } from './request-refusal.ts';
 import { ResponseEncoder } from './response-encoder.ts';
 import { SendScheduler } from './send-scheduler.ts';
 import { StreamTable } from './stream-table.ts';
@@ -42,6 +43,7 @@ const HELD_BYTES_MAX = 256 * 1024 * 1024;
 const HELD_CHECK_STREAMS = 64;
 /** A limit where --max-concurrent-streams has none. */
 const OPEN_STREAMS_MAX = 100_000;
+const TOO_LARGE: Refusal = { httpStatus: 431, code: Code.ResourceExhausted, message: 'the headers are too large' };
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** For a last GOAWAY to reach the client. */
 const LINGER_MS = 500;
@@ -127,7 +129,7 @@ export class H2Connection implements FrameSink, StreamOwner {
   goAway(): void {
     if (this.#isClosed || this.#isGoingAway) return;
     this.#isGoingAway = true;
-    this.writer.goaway(this.#lastStreamId, ErrorCode.NoError, '');
+    this.writer.goaway(this.#lastStreamId, ErrorCode.NoError, 'graceful_stop');
     this.queued();
   }
 
@@ -331,30 +333,23 @@ export class H2Connection implements FrameSink, StreamOwner {
     }
     if (this.#isGoingAway) return;
     this.#lastStreamId = streamId;
-    if (headers.isTooLarge) this.#answerHttp(streamId, isEnd, 431);
+    if (headers.isTooLarge) this.#refuse(streamId, isEnd, TOO_LARGE);
     else if (headers.fault !== undefined) this.#resetStream(streamId, ErrorCode.ProtocolError);
     else if (this.#streams.size >= this.#streamsMax || this.#holdsTooMuch())
       this.#resetStream(streamId, ErrorCode.RefusedStream);
-    else if (headers.method !== 'POST') this.#answerHttp(streamId, isEnd, 405);
-    else if (!isGrpc(headers.contentType)) this.#answerHttp(streamId, isEnd, 415);
+    else if (headers.refusal !== undefined) this.#refuse(streamId, isEnd, headers.refusal);
     else this.#openStream(streamId, isEnd, headers);
   }
 
   #openStream(streamId: number, isEnd: boolean, headers: RequestHeaders): void {
     const stream = new H2Stream(this, streamId, headers, this.#settings.initialWindow);
     this.#streams.add(stream);
-    const { grpcTimeout } = headers;
-    if (grpcTimeout !== undefined && parseGrpcTimeout(grpcTimeout) === undefined) {
-      const error = malformedTimeout(grpcTimeout);
-      stream.sendStatus(error.code, error.message);
-      return;
-    }
     stream.start(this.#owner.options.opener.open(headers.path ?? '', stream));
     if (isEnd) stream.endOfRequest();
   }
 
-  #answerHttp(streamId: number, isEnd: boolean, status: number): void {
-    const length = this.encoder.httpStatus(status);
+  #refuse(streamId: number, isEnd: boolean, refusal: Refusal): void {
+    const length = this.encoder.refusal(refusal);
     this.writer.headers(streamId, Flag.EndHeaders | Flag.EndStream, this.encoder.block, length);
     if (!isEnd) this.#resetStream(streamId, ErrorCode.NoError);
     this.written();
@@ -528,10 +523,4 @@ function paddingOf(buf: Buffer, start: number, end: number): number {
 
 function dependencyAt(buf: Buffer, at: number): number {
   return buf.readUInt32BE(at) & 0x7fff_ffff;
-}
-
-function isGrpc(contentType: string | undefined): boolean {
-  if (contentType === undefined || !contentType.startsWith('application/grpc')) return false;
-  const next = contentType.charAt('application/grpc'.length);
-  return next === '' || next === '+' || next === ';';
 }

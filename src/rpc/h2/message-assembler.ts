@@ -1,6 +1,6 @@
 /** The gRPC messages within the DATA frames of a stream. */
 
-import type { EtcdError } from '../../base/etcd-error.ts';
+import { Code, EtcdError } from '../../base/etcd-error.ts';
 import { messageTooLarge } from '../dispatcher.ts';
 import { MESSAGE_PREFIX_BYTES } from './frame-writer.ts';
 
@@ -46,7 +46,7 @@ export class MessageAssembler {
       if (this.#prefixBytes === 0 && end - at >= MESSAGE_PREFIX_BYTES) {
         const length = buf.readUInt32BE(at + 1);
         const bodyAt = at + MESSAGE_PREFIX_BYTES;
-        if (length <= end - bodyAt && length <= this.#bytesMax) {
+        if (length <= end - bodyAt && length <= this.#bytesMax && (buf[at] as number) <= 1) {
           at = bodyAt + length;
           this.#sink.assembled(buf.subarray(bodyAt, at), buf[bodyAt - MESSAGE_PREFIX_BYTES] !== 0);
           continue;
@@ -63,6 +63,11 @@ export class MessageAssembler {
     for (; at < end && this.#prefixBytes < MESSAGE_PREFIX_BYTES; at++, this.#prefixBytes++) {
       const byte = buf[at] as number;
       if (this.#prefixBytes === 0) {
+        if (byte > 1) {
+          const text = `grpc: received unexpected payload format ${byte}`;
+          this.#sink.assemblyFailed(new EtcdError(Code.Internal, text));
+          return -1;
+        }
         this.#isCompressed = byte !== 0;
         this.#length = 0;
       } else {

@@ -1,6 +1,7 @@
 /** The headers of one request, checked (RFC 9113 §8.3) and with what gRPC asks for at hand. Immutable: requests share them. */
 
 import type { RpcMetadata } from '../transport.ts';
+import { refusalOf, type Refusal } from './request-refusal.ts';
 
 /** Belong to HTTP/1.1 connections and may not appear. */
 const CONNECTION_SPECIFIC = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
@@ -11,9 +12,9 @@ export class RequestHeaders implements RpcMetadata {
   readonly isTooLarge: boolean;
   /** Why the request is malformed, if it is. */
   readonly fault: string | undefined;
-  readonly method: string | undefined;
+  /** Why it is no call although it is well formed, if so. */
+  readonly refusal: Refusal | undefined;
   readonly path: string | undefined;
-  readonly contentType: string | undefined;
   readonly grpcEncoding: string | undefined;
   readonly grpcTimeout: string | undefined;
   /** Names and values by turns. */
@@ -23,11 +24,20 @@ export class RequestHeaders implements RpcMetadata {
     this.#fields = fields;
     this.isTooLarge = isTooLarge;
     this.fault = isTooLarge ? undefined : findFault(fields);
-    this.method = this.get(':method');
     this.path = this.get(':path');
-    this.contentType = this.get('content-type');
     this.grpcEncoding = this.get('grpc-encoding');
     this.grpcTimeout = this.get('grpc-timeout');
+    const { grpcTimeout, grpcEncoding } = this;
+    const isWhole = !isTooLarge && this.fault === undefined;
+    this.refusal = isWhole
+      ? refusalOf({
+          method: this.get(':method'),
+          contentType: this.get('content-type'),
+          grpcTimeout,
+          grpcEncoding,
+          fields,
+        })
+      : undefined;
   }
 
   get(name: string): string | undefined {
@@ -64,6 +74,7 @@ function findFault(fields: readonly string[]): string | undefined {
 function regularFault(name: string, value: string): string | undefined {
   if (name === '' || UPPER_CASE.test(name)) return `a field named ${JSON.stringify(name)}`;
   if (CONNECTION_SPECIFIC.has(name)) return `the connection-specific field ${name}`;
+  if (hasControlCharacter(value)) return `a control character in ${name}`;
   if (name === 'te' && value !== 'trailers') return `te: ${value}`;
   return undefined;
 }
@@ -72,4 +83,13 @@ function pseudoFault(pseudo: ReadonlySet<string>, fields: readonly string[]): st
   for (const name of [':method', ':scheme', ':path']) if (!pseudo.has(name)) return `no ${name}`;
   if (pseudo.size > (pseudo.has(':authority') ? 4 : 3)) return 'an unknown pseudo-header field';
   return fields[fields.indexOf(':path') + 1] === '' ? 'an empty :path' : undefined;
+}
+
+/** But for the tab. */
+function hasControlCharacter(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if ((code < 0x20 && code !== 9) || code === 0x7f) return true;
+  }
+  return false;
 }

@@ -4,6 +4,7 @@
  */
 
 import { HEADER_TABLE_BYTES } from './protocol.ts';
+import type { Refusal } from './request-refusal.ts';
 
 const STATUS_200 = 0x88;
 /** Index of the name content-type in the static table. */
@@ -75,11 +76,14 @@ export class ResponseEncoder {
     return this.#length;
   }
 
-  /** A response that is no gRPC, without body. */
-  httpStatus(status: number): number {
+  /** As trailersOnly, with an HTTP status that may be another than 200. */
+  refusal({ httpStatus, code, message }: Refusal): number {
+    if (httpStatus === 200) return this.trailersOnly(code, message);
     this.#begin();
     this.#push(STATUS_NAME);
-    this.#string(String(status));
+    this.#string(String(httpStatus));
+    this.#contentType();
+    this.#statusAndMessage(code, message);
     return this.#length;
   }
 

@@ -260,7 +260,7 @@ describe('h2 transport, frame by frame', () => {
       const client = await connect();
       client.send(headers(1, block('/t.Echo/Now', { 'grpc-timeout': '1week' })));
       const { payload } = await client.end(1);
-      expect(payload.toString('latin1')).toContain('malformed grpc-timeout: "1week"');
+      expect(payload.toString('latin1')).toContain('timeout unit is not recognized: "1week"');
       expect(payload.toString('latin1')).toContain('grpc-status\x0213');
     });
   });

@@ -184,7 +184,13 @@ describe('ResponseEncoder', () => {
         '5',
         'not found',
       ]);
-      expect(take(encoder, encoder.httpStatus(415)).get(':status')).toBe('415');
+      const refusal = { httpStatus: 415, code: 3, message: 'no gRPC' } as const;
+      const refused = take(encoder, encoder.refusal(refusal));
+      expect([':status', 'grpc-status', 'grpc-message'].map((name) => refused.get(name))).toEqual([
+        '415',
+        '3',
+        'no gRPC',
+      ]);
       expect(take(encoder, encoder.trailers(14, '')).get('grpc-status')).toBe('14');
     }
     const isSmall = tableBytes !== undefined && tableBytes < 256;
