@@ -145,7 +145,7 @@ export class Chart {
           ...axis,
           size: 62,
           gap: 6,
-          space: 28,
+          space: 24,
           ...(isBinary && { incrs: POWERS_OF_TWO }),
           values: (_, ticks) => ticks.map((tick) => plain(format(tick))),
         },

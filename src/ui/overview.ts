@@ -70,7 +70,7 @@ export class Overview {
     const changes = metrics && total(metrics, 'etcd_server_leader_changes_seen_total');
     if (cluster !== undefined) {
       this.#tile('Leader', leader === undefined ? 'none' : nameOf(leader), `of ${cluster.members.length} members`);
-      this.#tile('Term', count(cluster.term), changes === undefined ? '' : `${count(changes)} leader changes`);
+      this.#tile('Term', count(cluster.term), changes === undefined ? '' : `leader changed ${count(changes)} ×`);
       this.#tile('Revision', count(cluster.revision), `cluster ${cluster.clusterVersion ?? 'version not decided'}`);
     }
     this.#tile('Requests', `${short(requests)}/s`, `${short(failed ?? 0)}/s failed`);
