@@ -17,6 +17,7 @@ import { registerProcessMetrics } from './observability/process-metrics.ts';
 import { NameLookup } from './peer/name-lookup.ts';
 import { lockDirectory } from './platform/directory-lock.ts';
 import { NodeClock } from './platform/node-clock.ts';
+import { volumeSpace } from './platform/volume.ts';
 import { NodeFileSystem } from './platform/node-file-system.ts';
 import { openLmdbBackend } from './storage/lmdb/backend.ts';
 
@@ -112,5 +113,6 @@ function nodePlatform(): Platform {
       return () => lock.release();
     },
     openBackend: (path, noSync) => openLmdbBackend({ path, noSync }),
+    volume: volumeSpace,
   };
 }

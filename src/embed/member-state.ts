@@ -11,6 +11,7 @@ import type { FileSystem } from '../ports/file-system.ts';
 import type { Logger } from '../ports/logger.ts';
 import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
 import type { PeerNetwork } from '../server/peer-transport.ts';
+import type { LookAtVolume } from '../ports/volume.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
@@ -48,6 +49,8 @@ export interface Platform {
   /** Throws when another process holds the directory. The returned function frees it. */
   readonly lockDirectory: (dir: string) => () => void;
   readonly openBackend: (path: string, noSync: boolean) => Backend;
+  /** What is free where a directory lies; without, nobody looks. */
+  readonly volume?: ((dir: string) => ReturnType<LookAtVolume>) | undefined;
   /** How the log uses the disk, where that is not for the configuration to say. */
   readonly wal?: Pick<WalOptions, 'segmentBytes' | 'inlineSync' | 'fillAhead'> | undefined;
 }
@@ -58,6 +61,8 @@ export interface StateParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly walMetrics: WalMetrics;
+  /** The log waits for room on its disk. */
+  readonly onDiskFull?: (() => void) | undefined;
   readonly network: PeerNetwork;
   /** Asked when there is no log yet; without, it is as the configuration lists them. */
   readonly findFounders?: FindFounders | undefined;
@@ -90,6 +95,7 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     metrics: walMetrics,
     filesMax: config.walFilesMax,
     isDiskBusy: () => backend.isWriting,
+    onDiskFull: parts.onDiskFull,
   };
   const buffer = new WriteBuffer(backend);
   const applied = readApplied(buffer);

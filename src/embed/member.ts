@@ -29,6 +29,7 @@ import { RaftNode } from '../server/raft-node.ts';
 import { RequestIds } from '../server/request-ids.ts';
 import { SnapshotDispatch } from '../server/snapshot-dispatch.ts';
 import { SimpleTokenProvider, type TokenProvider } from '../server/token-provider.ts';
+import type { VolumeGuard } from '../server/volume-guard.ts';
 import { WatchDriver } from '../server/watch-driver.ts';
 import { WatchSource } from '../server/watch-source.ts';
 import { DatabaseSnapshots } from '../storage/bbolt/database-snapshots.ts';
@@ -52,6 +53,7 @@ import { Membership } from './membership.ts';
 import { ProposalTimeouts } from './proposal-timeouts.ts';
 import { publish } from './publish.ts';
 import { compactionMetrics } from './metrics.ts';
+import { volumeGuard } from './volumes.ts';
 import { coreLimits, electionTicks, leaderDuties, logKeeperOptions, newRaft, requestMs } from './raft-settings.ts';
 
 /** What waits in memory decides how long garbage collections take: large enough for efficient commits, no larger. */
@@ -106,6 +108,7 @@ export class Member {
   readonly #calls: PeerCalls;
   readonly #membership: Membership;
   readonly #duties: LeaderDuties;
+  readonly #volumes: VolumeGuard | undefined;
   readonly #snapshotDispatch: SnapshotDispatch;
   readonly #requestIds: RequestIds;
   readonly #node: RaftNode;
@@ -120,6 +123,7 @@ export class Member {
   static async open(parts: MemberParts): Promise<Member> {
     const { disk } = parts.metrics;
     const auth = parts.auth ?? (await nodeAuthPlatform(parts.config.auth, parts.clock));
+    const made: { member?: Member } = {};
     const state = await openMemberState({
       ...parts,
       network: parts.network ?? NO_PEERS,
@@ -129,8 +133,11 @@ export class Member {
         writeSeconds: disk.walWriteDuration,
         writtenBytes: { inc: (by) => disk.walWriteBytes.add(by ?? 1) },
       },
+      // Who has room had better lead.
+      onDiskFull: () => void made.member?.handOver(),
     });
     const member = new Member(parts, auth, state);
+    made.member = member;
     try {
       await member.#transport.listen();
     } catch (error) {
@@ -164,6 +171,8 @@ export class Member {
     });
     this.#proposals = new Proposals(requestMs(config), (startMs) => timeouts.errorFor(startMs));
     this.jobs = new JobRunner(clock, () => this.#proposals.size > 0);
+    const volumeLogger = logger.child('server/volume-guard.ts');
+    this.#volumes = volumeGuard(parts.platform, state, config.walDir, { clock, logger: volumeLogger });
     this.flusher = this.#makeFlusher();
     this.compactor = new Compactor({
       jobs: this.jobs,
@@ -263,7 +272,8 @@ export class Member {
     this.#calls.close();
     await this.#transport.stop();
     await this.#auth.hasher.stop();
-    await new Promise<void>((resolve) => this.flusher.flush(resolve));
+    // What is not flushed is in the log.
+    if (this.#hasRoomToFlush()) await new Promise<void>((resolve) => this.flusher.flush(resolve));
     this.flusher.stop();
     this.#logKeeper.stop();
     await new Promise<void>((resolve) => this.state.log.close(() => resolve()));
@@ -356,10 +366,15 @@ export class Member {
           this.#logKeeper.flushed(index, flushing.confState);
           this.#applyLoop.resume();
         },
+        hasRoom: () => this.#hasRoomToFlush(),
         onError: (error) => onFatal('failed to write the database', error),
         metrics: metrics.disk,
       },
     );
+  }
+
+  #hasRoomToFlush(): boolean {
+    return this.#volumes?.hasRoomToCommit() !== false;
   }
 
   #makeApplyLoop(): ApplyLoop {
@@ -477,6 +492,7 @@ export class Member {
       clock,
       logger: logger.child('server/core.ts'),
       pendingBytes: () => state.buffer.bytes + state.buffer.flushingBytes,
+      volumes: this.#volumes,
     });
   }
 

@@ -23,6 +23,7 @@ import type { PeerCalls, PeerTransport } from './peer-transport.ts';
 import type { Proposals } from './proposals.ts';
 import type { RaftNode } from './raft-node.ts';
 import type { RequestIds } from './request-ids.ts';
+import type { VolumeGuard } from './volume-guard.ts';
 
 /** Committed entries that may wait to be applied before new requests are refused. */
 const APPLY_BACKLOG_MAX = 5000;
@@ -66,6 +67,8 @@ export interface CoreParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly pendingBytes: () => number;
+  /** Without, nobody looks at the disk. */
+  readonly volumes: VolumeGuard | undefined;
 }
 
 export class ServerCore {
@@ -92,8 +95,11 @@ export class ServerCore {
     return this.parts.backend.sizeBytes() + this.parts.pendingBytes();
   }
 
+  /** By the quota, and on the disk. */
   hasRoom(costBytes: number): boolean {
-    return this.sizeBytes() + costBytes < this.parts.limits.quotaBytes;
+    const { limits, volumes } = this.parts;
+    if (this.sizeBytes() + costBytes >= limits.quotaBytes) return false;
+    return volumes === undefined || volumes.hasRoom(costBytes);
   }
 
   /**

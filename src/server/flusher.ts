@@ -8,6 +8,9 @@ import type { WriteBuffer } from '../mvcc/write-buffer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Histogram } from '../ports/metrics.ts';
 
+/** Between two looks whether the disk has room again. */
+const ROOM_LOOK_MS = 500;
+
 export interface FlusherOptions {
   readonly intervalMs: number;
   /** Pending bytes from which a flush does not wait for the interval. */
@@ -27,6 +30,8 @@ export interface FlusherParts {
   /** The backend failed; nothing can be stored any more. */
   readonly onError: (error: Error) => void;
   readonly metrics: CommitMetrics;
+  /** Whether a commit fits on the disk: if not, it waits. */
+  readonly hasRoom?: (() => boolean) | undefined;
 }
 
 /** Seconds of each commit: the whole, and etcd's parts of it. LMDB writes; it has nothing to rebalance or spill first. */
@@ -106,6 +111,14 @@ export class Flusher {
     metrics.backendCommitSpillDuration.observe(0);
   }
 
+  /** What waits for a flush goes on waiting. */
+  #waitForRoom(): void {
+    this.#cancelTimer ??= this.#parts.clock.after(ROOM_LOOK_MS, () => {
+      this.#cancelTimer = undefined;
+      this.#start();
+    });
+  }
+
   #arm(): void {
     if (this.#cancelTimer !== undefined || this.#flushing || this.#held || this.#failed) return;
     this.#cancelTimer = this.#parts.clock.after(this.#options.intervalMs, () => {
@@ -117,6 +130,10 @@ export class Flusher {
   #start(): void {
     if (this.#flushing || this.#held || this.#failed) {
       this.#again = true;
+      return;
+    }
+    if (this.#parts.hasRoom?.() === false) {
+      this.#waitForRoom();
       return;
     }
     this.#cancelTimer?.();

@@ -119,6 +119,6 @@ export class SegmentFile {
   }
 }
 
-function isNoSpace(error: Error): boolean {
+export function isNoSpace(error: Error): boolean {
   return 'code' in error && error.code === 'ENOSPC';
 }

@@ -19,6 +19,11 @@ export interface WalOptions {
   readonly inlineSync?: boolean;
   /** Whether others write much to the same disk just now: then the main thread does not wait for it. */
   readonly isDiskBusy?: () => boolean;
+  /**
+   * The disk is full: called at each attempt to write what then waits until there is room. Without, a full disk is an error
+   * as any other.
+   */
+  readonly onDiskFull?: (() => void) | undefined;
   /** Whether zeros are written ahead of the log's end. */
   readonly fillAhead?: boolean;
 }

@@ -6,13 +6,16 @@ import { WalError, WalFailedError } from './errors.ts';
 import { RecordType, SEGMENT_BYTES, segmentName, type SegmentName } from './format.ts';
 import { RecordEncoder } from './record-encoder.ts';
 import { segmentOf } from './recovery.ts';
-import type { SegmentFile } from './segment-file.ts';
+import { isNoSpace, type SegmentFile } from './segment-file.ts';
 import { SegmentMaker } from './segment-maker.ts';
 import { SyncPolicy } from './sync-policy.ts';
 import { WAL_FILES_MAX, type WalOptions } from './wal-options.ts';
 
 /** etcd warns of a sync that takes this long. */
 const SLOW_SYNC_WARN_MS = 1000;
+
+/** Between two attempts to write to a full disk. */
+const ROOM_LOOK_MS = 500;
 
 /** Where a log ends: what a writer needs to go on. */
 export interface WalEnd {
@@ -281,6 +284,10 @@ export class Wal implements DurableLog {
       problem = error instanceof Error ? error : new Error(String(error));
     }
     if (problem === undefined) this.#wrote(bytes, startMs, true);
+    else if (this.#mayWaitForRoom(problem)) {
+      this.#write(group);
+      return;
+    }
     this.#report(group, problem);
   }
 
@@ -290,6 +297,11 @@ export class Wal implements DurableLog {
     let starting = true;
     let next = 0;
     const step = (error: Error | undefined): void => {
+      if (error !== undefined && this.#mayWaitForRoom(error)) {
+        next--;
+        this.#waitForRoom(() => step(undefined));
+        return;
+      }
       const part = group.parts[next++];
       if (error === undefined && part !== undefined) this.#writePart(part, step);
       else if (starting) this.#schedule(() => this.#ended(group, error));
@@ -297,6 +309,18 @@ export class Wal implements DurableLog {
     };
     step(undefined);
     starting = false;
+  }
+
+  /** What did not fit is written again, over whatever came of the first attempt: nothing of it counts yet. */
+  #mayWaitForRoom(error: Error): boolean {
+    return this.#options.onDiskFull !== undefined && this.#closing === undefined && isNoSpace(error);
+  }
+
+  #waitForRoom(again: () => void): void {
+    const { clock, dir, logger, onDiskFull } = this.#options;
+    logger.warn('no space left for the WAL; waiting for it', { dir });
+    onDiskFull?.();
+    clock.after(ROOM_LOOK_MS, again);
   }
 
   #writePart(part: Part, done: (error: Error | undefined) => void): void {

@@ -15,6 +15,7 @@ function setUp() {
   const flushed: number[] = [];
   const errors: Error[] = [];
   let applied = 0;
+  const disk = { hasRoom: true };
   const flusher = new Flusher(
     { intervalMs: 100, flushBytes: 10_000, pendingBytesMax: 20_000 },
     {
@@ -28,6 +29,7 @@ function setUp() {
       onFlushed: (index) => flushed.push(index),
       onError: (error) => errors.push(error),
       metrics: createEtcdMetrics(new MetricRegistry()).disk,
+      hasRoom: () => disk.hasRoom,
     },
   );
   const apply = (bytes = 10): void => {
@@ -41,7 +43,7 @@ function setUp() {
     view.close();
     return row === undefined ? 0 : Number(new TextDecoder().decode(row));
   };
-  return { clock, backend, flusher, flushed, errors, apply, stored };
+  return { clock, backend, flusher, disk, flushed, errors, apply, stored };
 }
 
 describe('Flusher', () => {
@@ -63,6 +65,20 @@ describe('Flusher', () => {
     apply(10_000);
     clock.advance(20);
     expect(flushed).toEqual([1, 2]);
+  });
+
+  it('waits while a commit would not fit on the disk, and keeps what has to be flushed', () => {
+    const { clock, flusher, disk, flushed, errors, apply, stored } = setUp();
+    disk.hasRoom = false;
+    apply();
+    let done = 0;
+    flusher.flush(() => done++);
+    apply(20_000);
+    clock.advance(10_000);
+    expect([flushed, done, errors, flusher.isFull]).toEqual([[], 0, [], true]);
+    disk.hasRoom = true;
+    clock.advance(600);
+    expect([flushed.at(-1), done, stored(), flusher.isFull]).toEqual([2, 1, 2, false]);
   });
 
   it('says when it is full, and that it has room again', () => {

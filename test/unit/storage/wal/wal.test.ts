@@ -6,6 +6,7 @@ import { segmentName } from '../../../../src/storage/wal/format.ts';
 import { createWal, openWal, walExists } from '../../../../src/storage/wal/open.ts';
 import type { Wal } from '../../../../src/storage/wal/wal.ts';
 import type { WalOptions } from '../../../../src/storage/wal/wal-options.ts';
+import { ManualClock } from '../../../support/manual-clock.ts';
 import { ManualLoop } from '../../../support/manual-loop.ts';
 import { MemoryFileSystem } from '../../../support/memory-file-system.ts';
 import { WalBytes } from './wal-bytes.ts';
@@ -16,12 +17,15 @@ const IDS = { nodeID: 7n, clusterID: 9n };
 let loop: ManualLoop;
 let fs: MemoryFileSystem;
 let calls: string[];
+/** Of the tests that wait; the others' stands still. */
+let clock: ManualClock;
 
 beforeEach(() => {
   loop = new ManualLoop();
   fs = new MemoryFileSystem({ defer: loop.defer });
   fs.makeDir('/data/member', 0o700);
   calls = [];
+  clock = new ManualClock();
 });
 
 function options(more: Partial<WalOptions> = {}): WalOptions {
@@ -352,6 +356,62 @@ describe('a disk that fails', () => {
       expect(fs.steps).toBe(steps);
       expect(openWal(options(), 0).log.entries.length).toBe(1);
     }
+  });
+
+  test.each([false, true])(
+    'a full disk is waited for, inline %s: written in order once there is room',
+    (inlineSync) => {
+      let times = 0;
+      const wal = createWal(options({ inlineSync, clock, onDiskFull: () => times++ }), IDS);
+      append(wal, 1);
+      loop.runAll();
+      fs.faults.write = { code: 'ENOSPC', afterBytes: 10 };
+      append(wal, 2);
+      turn();
+      append(wal, 3);
+      for (let i = 0; i < 3; i++) {
+        loop.runAll();
+        clock.advance(500);
+      }
+      expect([calls, times > 2]).toEqual([['entry 1'], true]);
+      fs.faults.write = undefined;
+      for (let i = 0; i < 3; i++) {
+        loop.runAll();
+        clock.advance(500);
+      }
+      wal.close(note('close'));
+      loop.runAll();
+      expect(calls).toEqual(['entry 1', 'entry 2', 'entry 3', 'close']);
+      expect(openWal(options(), 0).log.entries.map(({ index }) => index)).toEqual([1, 2, 3]);
+    },
+  );
+
+  test('a next file for which there is no room is waited for', () => {
+    const wal = createWal(options({ segmentBytes: 500, clock, onDiskFull: () => {} }), IDS);
+    fs.faults.create = 'ENOSPC';
+    append(wal, 1, 600);
+    loop.runAll();
+    append(wal, 2);
+    loop.runAll();
+    clock.advance(500);
+    loop.runAll();
+    expect(calls).toEqual(['entry 1']);
+    fs.faults.create = undefined;
+    clock.advance(500);
+    loop.runAll();
+    expect(calls).toEqual(['entry 1', 'entry 2']);
+  });
+
+  test('closing does not wait for room', () => {
+    const wal = createWal(options({ clock, onDiskFull: () => {} }), IDS);
+    fs.faults.write = { code: 'ENOSPC', afterBytes: 0 };
+    append(wal, 1);
+    loop.runAll();
+    wal.close(note('close'));
+    clock.advance(500);
+    loop.runAll();
+    const why = `failed to write the WAL in ${DIR}: ENOSPC: write`;
+    expect(calls).toEqual([`entry 1: ${why}`, `close: ${why}`]);
   });
 
   test('a failed sync is never tried again', () => {
