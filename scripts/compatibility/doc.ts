@@ -54,7 +54,8 @@ function flags(): Entry[] {
 
 function flagEntry(spec: OptionSpec): Entry {
   const name = `--${spec.name}`;
-  const note = flagNote(spec.name, spec.type === 'ignored');
+  const note = flagNote(spec.name);
+  if (spec.type === 'ignored') return { name, status: 'works', note: 'Ignored, as by etcd.' };
   if (spec.support === 'supported') return { name, status: 'works', note: '' };
   if (spec.support === 'unsupported') return { name, status: 'not offered', note };
   return { name, status: 'differs', note: `Accepted, without effect. ${note}`.trim() };

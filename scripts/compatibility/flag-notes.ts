@@ -3,10 +3,10 @@
 export const FLAG_NOTES: Readonly<Record<string, string>> = {
   'backend-bbolt-freelist-type': 'The database is LMDB.',
   'backend-batch-limit': 'Commits are as large as what has gathered.',
-  'socket-reuse-port': 'Node decides.',
+  'socket-reuse-port': 'Sockets are not shared with other processes.',
   'socket-reuse-address': 'Node always sets it.',
-  'raft-read-timeout': 'Always 5 s.',
-  'raft-write-timeout': 'Always 5 s.',
+  'raft-read-timeout': 'Always 5 s, which is the least in etcd.',
+  'raft-write-timeout': 'Always 5 s, which is the least in etcd.',
   'memory-mlock': 'The database is mapped from its file; the system decides what stays in memory.',
   'disable-log-sampling': 'No line of a burst is left out.',
   'bootstrap-defrag-threshold-megabytes': 'A defragmentation is never needed for speed, and can be done while serving.',
@@ -22,8 +22,7 @@ export const FLAG_NOTES: Readonly<Record<string, string>> = {
 
 const PROXY_TIMES = /^proxy-/;
 
-export function flagNote(name: string, isIgnored: boolean): string {
-  if (isIgnored) return 'A flag of etcd 0.4 that etcd ignores too.';
+export function flagNote(name: string): string {
   if (PROXY_TIMES.test(name)) return 'See proxy.';
   return FLAG_NOTES[name] ?? '';
 }

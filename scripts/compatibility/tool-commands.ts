@@ -66,8 +66,8 @@ export const ETCDCTL_COMMANDS: readonly ToolCommand[] = [
     test: { file: ALONE, title: 'check perf' },
   },
   ...runBy(CLUSTER, 'move-leader', 'move-leader'),
-  ...runBy(CLUSTER, 'members that are refused', 'member add', 'member list', 'member promote', 'member update'),
-  ...runBy(CLUSTER, 'update, and removal of a member', 'member remove'),
+  ...runBy(CLUSTER, 'a learner', 'member add', 'member list', 'member promote'),
+  ...runBy(CLUSTER, 'update, and removal of a member', 'member update', 'member remove'),
   ...LOCAL.map((command): ToolCommand => ({ command, status: 'works', note: 'Asks no server.' })),
 ];
 
@@ -91,16 +91,10 @@ export const ETCDUTL_COMMANDS: readonly ToolCommand[] = [
   ...SHELLS.map((command): ToolCommand => ({ command, status: 'works', note: 'Asks no server.' })),
 ];
 
-/** Of the program `etcd` itself. */
-export const ETCD_SUBCOMMANDS: readonly ToolCommand[] = [
-  {
-    command: 'gateway',
-    status: 'not offered',
-    note: "etcd's own works in front of quorate as in front of etcd.",
-  },
-  {
-    command: 'grpc-proxy',
-    status: 'not offered',
-    note: "etcd's own works in front of quorate as in front of etcd.",
-  },
-];
+/** Of the program `etcd` itself: not part of quorate. */
+export const ETCD_SUBCOMMANDS: readonly ToolCommand[] = ['gateway', 'grpc-proxy'].map((command) => ({
+  command,
+  status: 'not offered',
+  note: "etcd's own works in front of quorate as in front of etcd.",
+  test: { file: 'proxies.test.ts', title: `etcd's ${command}` },
+}));

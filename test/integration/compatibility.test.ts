@@ -104,7 +104,7 @@ const TESTS = import.meta.dirname;
 describe('commands of the tools', () => {
   const all = [...ETCDCTL_COMMANDS, ...ETCDUTL_COMMANDS];
 
-  it.for(all.filter(({ test }) => test !== undefined))(
+  it.for([...all, ...ETCD_SUBCOMMANDS].filter(({ test }) => test !== undefined))(
     '$command is run by the test that is named',
     ({ command, test }) => {
       const words = command.split(' ').map((word) => `'${word}'`);
@@ -158,7 +158,9 @@ function sectionOf(file: string, title: string): string {
   const text = readFileSync(join(TESTS, file), 'utf8');
   const starts = [...text.matchAll(/^ *(?:same|it)\(/gm)].map(({ index }) => index);
   const sections = starts.map((start, i) => text.slice(start, starts[i + 1]));
-  const found = sections.filter((section) => section.slice(0, 200).includes(`'${title}`));
+  const found = sections.filter((section) =>
+    [`'${title}`, `"${title}`].some((start) => section.slice(0, 200).includes(start)),
+  );
   if (found.length !== 1) throw new Error(`${found.length} tests in ${file} begin with: ${title}`);
   return found[0] ?? '';
 }
