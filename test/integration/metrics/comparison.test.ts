@@ -71,6 +71,16 @@ describe.skipIf(!available)("metrics beside etcd's", () => {
     });
   }
 
+  it('every series of gRPC that etcd has from the start is there', () => {
+    const keys = (kind: ServerKind): string[] =>
+      [...families[kind].one.values()]
+        .filter(({ name }) => name.startsWith('grpc_server_'))
+        .flatMap(({ samples }) => [...samples.keys()]);
+    const own = new Set(keys('quorate'));
+    expect(keys('etcd').length).toBeGreaterThan(17 * 40);
+    expect(keys('etcd').filter((key) => !own.has(key))).toEqual([]);
+  });
+
   it('every listed difference is one', () => {
     const { one, three } = families.quorate;
     const etcd = [...families.etcd.one.keys(), ...families.etcd.three.keys()];
