@@ -135,13 +135,13 @@ export class DatabaseReader {
   /** What the high water mark admits is in the file. */
   #page(id: number): Uint8Array {
     if (id >= this.#meta.highWater) throw new DatabaseError(`page ${id} is beyond the end`);
-    const head = this.#read(id, PAGE_HEADER_BYTES);
-    const own = Number(viewOf(head).getBigUint64(0, true));
+    const first = this.#read(id, this.#pageBytes);
+    const own = Number(viewOf(first).getBigUint64(0, true));
     if (own !== id) throw new DatabaseError(`page ${id} says that it is page ${own}`);
-    const overflow = viewOf(head).getUint32(12, true);
+    const overflow = viewOf(first).getUint32(12, true);
     if (id + overflow >= this.#meta.highWater) throw new DatabaseError(`page ${id} reaches beyond the end`);
     this.#pagesRead += overflow + 1;
-    return this.#read(id, (overflow + 1) * this.#pageBytes);
+    return overflow === 0 ? first : this.#read(id, (overflow + 1) * this.#pageBytes);
   }
 
   #read(pageId: number, length: number): Uint8Array {
