@@ -7,7 +7,7 @@ import { GenericContainer, Network, type StartedNetwork, Wait } from 'testcontai
 import { http } from '../../support/http.ts';
 import { RawClient } from '../../support/raw-client.ts';
 import { until } from '../../support/until.ts';
-import { docker } from './engine.ts';
+import { docker, inspect } from './engine.ts';
 
 const START_TIMEOUT_MS = 60_000;
 const DATA_DIR = '/var/lib/quorate';
@@ -208,6 +208,11 @@ export class ContainerMember {
   get id(): string {
     if (this.#id === undefined) throw new Error(`${this.name} has no container`);
     return this.#id;
+  }
+
+  /** When its process was started. */
+  async startedMs(): Promise<number> {
+    return Date.parse(await inspect(this.id, '{{.State.StartedAt}}'));
   }
 
   async logs(): Promise<string> {
