@@ -7,7 +7,7 @@ const COMPACTED = 'etcdserver: mvcc: required revision has been compacted';
 const NOT_FOUND = 5;
 const LEASE_NOT_FOUND = 'etcdserver: requested lease not found';
 /** After a server has come back: connections and elections need a moment. */
-const AFTERMATH_MS = 10_000;
+const AFTERMATH_MS = 30_000;
 
 /** Decides which errors are to be expected: those while a server is down, or has just come back. */
 export class Errors {
