@@ -11,35 +11,45 @@ import {
 } from './checks/objects.ts';
 import { customChecks, patchChecks } from './checks/patches.ts';
 import {
-  cascadeChecks,
   daemonSetChecks,
   deploymentChecks,
   jobChecks,
+  namespaceDeletionCheck,
+  ownerCheck,
   podChecks,
   serviceChecks,
 } from './checks/workloads.ts';
 
-/** The compliance list, in the order in which it is gone through: later checks use what earlier ones made. */
-export const CHECKS: readonly Check[] = [
-  healthCheck,
-  ...namespaceChecks,
-  tokenCheck,
-  ...configMapChecks,
-  ...secretChecks,
-  ...accessChecks,
-  ...conflictChecks,
-  ...finalizerChecks,
-  ...listChecks,
-  ...watchChecks,
-  ...patchChecks,
-  ...customChecks,
-  ...serviceChecks,
-  ...deploymentChecks,
-  ...daemonSetChecks,
-  ...jobChecks,
-  ...podChecks,
-  ...eventChecks,
-  electionCheck,
-  compactionCheck,
-  ...cascadeChecks,
+/** Checks of one group use what earlier ones of it made; all need the namespace. */
+export const GROUPS: readonly (readonly Check[])[] = [
+  [healthCheck],
+  namespaceChecks,
+  configMapChecks,
+  secretChecks,
+  accessChecks,
+  conflictChecks,
+  finalizerChecks,
+  listChecks,
+  watchChecks,
+  patchChecks,
+  customChecks,
+  serviceChecks,
+  [...deploymentChecks, ownerCheck],
+  daemonSetChecks,
+  jobChecks,
+  podChecks,
+  eventChecks,
+  [electionCheck],
+  [tokenCheck, compactionCheck],
+  [namespaceDeletionCheck],
 ];
+
+/** The compliance list, in the order in which it is gone through. What takes a compaction begins early and ends late. */
+export const CHECKS: readonly Check[] = inOrder();
+
+function inOrder(): Check[] {
+  const ends = new Set([compactionCheck, namespaceDeletionCheck]);
+  const begins = new Set([healthCheck, ...namespaceChecks, tokenCheck]);
+  const others = GROUPS.flat().filter((check) => !begins.has(check) && !ends.has(check));
+  return [...begins, ...others, ...ends];
+}

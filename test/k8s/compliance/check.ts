@@ -18,6 +18,8 @@ export interface Context {
   readonly compactionMs: number | undefined;
   /** How long events live; undefined: too long to wait for. */
   readonly eventTtlMs: number | undefined;
+  /** For how long a leader's Lease holds without being renewed. */
+  readonly leaderLeaseMs: number;
   /** What earlier checks leave for later ones. */
   readonly notes: Map<string, string>;
 }

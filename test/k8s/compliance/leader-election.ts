@@ -60,10 +60,8 @@ export class Contender {
   async #run(): Promise<void> {
     while (!this.#over) {
       const beganMs = performance.now();
-      const won = await this.#tryToLead().catch((error: unknown) => {
-        if (error instanceof KubeError && error.status !== 409) throw error;
-        return false;
-      });
+      // Whatever goes wrong: it has not won this time, and tries again.
+      const won = await this.#tryToLead().catch(() => false);
       // From before the request: the others count from when they see its effect.
       if (won) this.#renewedMs = beganMs;
       await sleep(this.#timing.renewMs);

@@ -53,6 +53,7 @@ async function checkCluster(title: string, access: Access, waits: Waits): Promis
     id,
     images: [values.image, values.image2],
     patienceMs: Number(values.patience) * 1000,
+    leaderLeaseMs: 8_000,
     notes: new Map(),
     ...waits,
   };

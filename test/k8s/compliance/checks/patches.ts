@@ -143,7 +143,7 @@ export const customChecks: readonly Check[] = [
         expectThat(await isGone(context.client.get(`${gadgets(context)}/one`)), 'it is still there');
         const told: string[] = [];
         while (told.length < 3) {
-          const { type, object } = await watch.next(20_000);
+          const { type, object } = await watch.next(context.patienceMs);
           told.push(`${type} ${String(at(object, 'spec.size'))}`);
         }
         expectEqual(told, ['ADDED 1', 'MODIFIED 2', 'DELETED 2'], 'what the watch told');

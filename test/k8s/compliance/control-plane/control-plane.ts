@@ -1,6 +1,6 @@
 /** A control plane on this machine, from binaries, on a store under test; with simulated nodes. */
 import { join } from 'node:path';
-import { type Authority, CertificateFolder } from '../../../support/certificates.ts';
+import { type Authority, CertificateFolder, type Issued } from '../../../support/certificates.ts';
 import { freePort } from '../../../support/free-port.ts';
 import type { ServerKind } from '../../../support/server-process.ts';
 import { until } from '../../../support/until.ts';
@@ -35,7 +35,7 @@ export class ControlPlane {
   readonly store: Store;
   readonly client: KubeClient;
   readonly #folder: CertificateFolder;
-  readonly #accountKey: string;
+  readonly #accounts: Issued;
   readonly #components: Component[] = [];
   #nodes: KubeletSimulator | undefined;
 
@@ -49,8 +49,8 @@ export class ControlPlane {
       ca: Buffer.from(authority.cert),
       token: TOKEN,
     };
-    const { keyFile } = await authority.issue('service-accounts');
-    const plane = new ControlPlane(folder, store, access, keyFile);
+    const accounts = await authority.issue('service-accounts');
+    const plane = new ControlPlane(folder, store, access, accounts);
     try {
       await plane.#startApiServer(port, authority, options);
       plane.#startControllers(options.binaries, authority.caFile);
@@ -63,9 +63,9 @@ export class ControlPlane {
     }
   }
 
-  private constructor(folder: CertificateFolder, store: Store, access: Access, accountKey: string) {
+  private constructor(folder: CertificateFolder, store: Store, access: Access, accounts: Issued) {
     this.#folder = folder;
-    this.#accountKey = accountKey;
+    this.#accounts = accounts;
     this.store = store;
     this.access = access;
     this.client = new KubeClient(access);
@@ -107,19 +107,17 @@ export class ControlPlane {
       '--authorization-mode=RBAC',
       '--service-cluster-ip-range=10.96.0.0/16',
       '--service-account-issuer=https://kubernetes.default.svc',
-      `--service-account-key-file=${this.#accountKey}`,
-      `--service-account-signing-key-file=${this.#accountKey}`,
+      `--service-account-key-file=${this.#accounts.certFile}`,
+      `--service-account-signing-key-file=${this.#accounts.keyFile}`,
       '--allow-privileged',
       '--profiling=false',
     ]);
-    await until('kube-apiserver is ready', () => this.#isReady(), START_TIMEOUT_MS);
+    await until('kube-apiserver is ready, or has ended', () => this.#isReadyOrEnded(), START_TIMEOUT_MS);
+    for (const name of this.ended) throw new Error(`${name} has ended:\n${this.logTail(name)}`);
   }
 
-  async #isReady(): Promise<boolean> {
-    const [ended] = this.ended;
-    // Waiting on would not help.
-    if (ended !== undefined) process.stderr.write(`${ended} has ended:\n${this.logTail(ended)}\n`);
-    return (await this.client.text('/readyz')) === 'ok';
+  async #isReadyOrEnded(): Promise<boolean> {
+    return this.ended.length > 0 || (await this.client.text('/readyz')) === 'ok';
   }
 
   #startControllers({ controllerManager, scheduler }: Binaries, caFile: string): void {
@@ -128,7 +126,7 @@ export class ControlPlane {
     if (controllerManager !== undefined) {
       this.#start('kube-controller-manager', controllerManager, [
         ...common,
-        `--service-account-private-key-file=${this.#accountKey}`,
+        `--service-account-private-key-file=${this.#accounts.keyFile}`,
         `--root-ca-file=${caFile}`,
         '--node-monitor-grace-period=300s',
       ]);
