@@ -45,6 +45,11 @@ class Refusal extends Error {
   }
 }
 
+interface Container {
+  readonly command: readonly string[];
+  readonly env?: readonly { readonly name: string; readonly value: string }[];
+}
+
 /** As a working API server behaves, as far as the checks look. */
 export class SoundBehaviour implements Behaviour {
   readonly #store: FakeStore;
@@ -70,7 +75,7 @@ export class SoundBehaviour implements Behaviour {
   }
 
   output(pod: Doc, command: readonly string[] | undefined): string {
-    const [container] = pod.spec?.['containers'] as { command: string[]; env?: { name: string; value: string }[] }[];
+    const [container] = (pod.spec?.['containers'] ?? []) as Container[];
     if (command === undefined) return container?.command.join(' ').includes('echo started') ? 'started\n' : '';
     if (command[0] === 'echo') return `${command.slice(1).join(' ')}\n`;
     return `${container?.env?.find(({ name }) => name === command[1])?.value ?? ''}\n`;
@@ -125,7 +130,7 @@ export class SoundBehaviour implements Behaviour {
     const type = doc.spec?.['type'] ?? 'ClusterIP';
     const number = ++this.#addresses;
     const nodePort = type === 'NodePort' && { nodePort: 30_000 + number };
-    const ports = (doc.spec?.['ports'] as object[]).map((port) => ({ ...port, ...nodePort }));
+    const ports = ((doc.spec?.['ports'] ?? []) as object[]).map((port) => ({ ...port, ...nodePort }));
     return { ...doc, spec: { ...doc.spec, type, ports, clusterIP: `10.96.0.${number}` } };
   }
 
