@@ -1,4 +1,4 @@
-import type { Check } from './check.ts';
+import { type Check, needsControllers } from './check.ts';
 import { electionCheck, eventChecks, healthCheck } from './checks/events-and-leases.ts';
 import { compactionCheck, listChecks, tokenCheck, watchChecks } from './checks/lists.ts';
 import {
@@ -20,6 +20,8 @@ import {
   serviceChecks,
 } from './checks/workloads.ts';
 
+const deletionCheck = needsControllers(namespaceDeletionCheck);
+
 /** Checks of one group use what earlier ones of it made; all need the namespace. */
 export const GROUPS: readonly (readonly Check[])[] = [
   [healthCheck],
@@ -34,21 +36,21 @@ export const GROUPS: readonly (readonly Check[])[] = [
   patchChecks,
   customChecks,
   serviceChecks,
-  [...deploymentChecks, ownerCheck],
-  daemonSetChecks,
-  jobChecks,
-  podChecks,
+  [...deploymentChecks, ownerCheck].map(needsControllers),
+  daemonSetChecks.map(needsControllers),
+  jobChecks.map(needsControllers),
+  podChecks.map(needsControllers),
   eventChecks,
   [electionCheck],
   [tokenCheck, compactionCheck],
-  [namespaceDeletionCheck],
+  [deletionCheck],
 ];
 
 /** The compliance list, in the order in which it is gone through. What takes a compaction begins early and ends late. */
 export const CHECKS: readonly Check[] = inOrder();
 
 function inOrder(): Check[] {
-  const ends = new Set([compactionCheck, namespaceDeletionCheck]);
+  const ends = new Set([compactionCheck, deletionCheck]);
   const begins = new Set([healthCheck, ...namespaceChecks, tokenCheck]);
   const others = GROUPS.flat().filter((check) => !begins.has(check) && !ends.has(check));
   return [...begins, ...others, ...ends];

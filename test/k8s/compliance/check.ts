@@ -10,6 +10,8 @@ export interface Context {
   readonly namespace: string;
   /** Part of the names of cluster-wide objects. */
   readonly id: string;
+  /** Why nothing can come about that controllers or the scheduler do; undefined where there are both. */
+  readonly without: string | undefined;
   /** An image that has sh, echo and printenv, and another tag of it. */
   readonly images: readonly [string, string];
   /** How long something may take that controllers, schedulers and nodes have to do. */
@@ -32,13 +34,26 @@ export interface Check {
   readonly impossible?: (context: Context) => string | undefined;
 }
 
+/** For checks that controllers, a scheduler and nodes have a part in. */
+export function needsControllers(check: Check): Check {
+  return { ...check, impossible: (context) => context.without ?? check.impossible?.(context) };
+}
+
 export function expectThat(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(what);
 }
 
 export function expectEqual(actual: unknown, expected: unknown, what: string): void {
-  const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
+  const [a, e] = [JSON.stringify(sorted(actual)), JSON.stringify(sorted(expected))];
   expectThat(a === e, `${what} is ${a}, not ${e}`);
+}
+
+/** With the fields of objects in one order: JSON's has no meaning. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(fields.map(([name, inner]) => [name, sorted(inner)]));
 }
 
 /** The call must be refused with this status and reason. */

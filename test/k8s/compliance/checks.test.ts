@@ -36,6 +36,7 @@ async function contextOn(compactEveryMs: number): Promise<{ context: Context; fa
     other,
     namespace: 'compliance',
     id: 'compliance-1',
+    without: undefined,
     images: ['image:1', 'image:2'],
     patienceMs: PATIENCE_MS,
     compactionMs: PATIENCE_MS,

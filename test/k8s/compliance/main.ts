@@ -13,7 +13,7 @@ import type { ServerKind } from '../../support/server-process.ts';
 import { CHECKS } from './all-checks.ts';
 import type { Context } from './check.ts';
 import { removeClusterWide } from './checks/patches.ts';
-import { type Binaries, findBinaries, HOW_TO_GET_THEM } from './control-plane/binaries.ts';
+import { type Binaries, findBinaries, HOW_TO_GET_THEM, missingIn } from './control-plane/binaries.ts';
 import { ControlPlane } from './control-plane/control-plane.ts';
 import { KubeClient } from './kube-client.ts';
 import { type Access, readKubeconfig } from './kubeconfig.ts';
@@ -38,12 +38,12 @@ const { values } = parseArgs({
   },
 });
 
-type Waits = Pick<Context, 'compactionMs' | 'eventTtlMs'>;
+type Given = Pick<Context, 'compactionMs' | 'eventTtlMs' | 'without'>;
 
 const seconds = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : Number(text) * 1000;
 
-async function checkCluster(title: string, access: Access, waits: Waits): Promise<CheckResult[]> {
+async function checkCluster(title: string, access: Access, given: Given): Promise<CheckResult[]> {
   const id = `compliance-${randomBytes(3).toString('hex')}`;
   const [client, other] = [new KubeClient(access), new KubeClient(access)];
   const context: Context = {
@@ -55,7 +55,7 @@ async function checkCluster(title: string, access: Access, waits: Waits): Promis
     patienceMs: Number(values.patience) * 1000,
     leaderLeaseMs: 8_000,
     notes: new Map(),
-    ...waits,
+    ...given,
   };
   console.log(title);
   try {
@@ -83,6 +83,7 @@ async function checkOwnPlane(kind: ServerKind, binaries: Binaries): Promise<Chec
     const results = await checkCluster(kind, plane.access, {
       eventTtlMs: OWN_PLANE.eventTtlSeconds * 1000,
       compactionMs: OWN_PLANE.compactionSeconds * 4000 + Number(values.patience) * 1000,
+      without: missingIn(binaries),
     });
     await plane.store.endKilling();
     if (killEveryMs > 0) say(`members were killed ${plane.store.kills} times`);
@@ -104,8 +105,12 @@ async function runAll(): Promise<Map<string, CheckResult[]> | undefined> {
   const runs = new Map<string, CheckResult[]>();
   const kubeconfig = process.env['KUBECONFIG'];
   if (kubeconfig !== undefined && kubeconfig !== '') {
-    const waits = { compactionMs: seconds(values['compaction-wait']), eventTtlMs: seconds(values['event-ttl']) };
-    runs.set('cluster', await checkCluster(`the cluster of ${kubeconfig}`, readKubeconfig(kubeconfig), waits));
+    const given = {
+      compactionMs: seconds(values['compaction-wait']),
+      eventTtlMs: seconds(values['event-ttl']),
+      without: undefined,
+    };
+    runs.set('cluster', await checkCluster(`the cluster of ${kubeconfig}`, readKubeconfig(kubeconfig), given));
     return runs;
   }
   const binaries = findBinaries();

@@ -34,3 +34,12 @@ export function findBinaries(): Binaries | undefined {
   if (apiServer === undefined) return undefined;
   return { apiServer, controllerManager: find('kube-controller-manager'), scheduler: find('kube-scheduler') };
 }
+
+/** Why nothing can come about that these would do; undefined when all are there. */
+export function missingIn({ controllerManager, scheduler }: Binaries): string | undefined {
+  const missing = [
+    ...(controllerManager === undefined ? ['kube-controller-manager'] : []),
+    ...(scheduler === undefined ? ['kube-scheduler'] : []),
+  ];
+  return missing.length === 0 ? undefined : `no ${missing.join(' and no ')} in KUBEBUILDER_ASSETS`;
+}
