@@ -83,7 +83,6 @@ describe.skipIf(NO_ENGINE !== undefined)(
         const member = cluster.members[i % 3] as ContainerMember;
         await member.remove();
         await writes(load, 10);
-        const startedMs = performance.now();
         await member.create();
         await untilAnswers(member);
         times.push(Date.now() - (await member.startedMs()));
