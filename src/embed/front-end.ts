@@ -20,6 +20,7 @@ import type { TlsEndpoint } from '../platform/tls/tls-endpoint.ts';
 import type { Clock } from '../ports/clock.ts';
 import { Dispatcher } from '../rpc/dispatcher.ts';
 import { H2Transport } from '../rpc/h2/h2-transport.ts';
+import { checkFields } from '../rpc/message-size.ts';
 import type { RpcTracer } from '../rpc/rpc-tracer.ts';
 import { ServiceRegistry } from '../rpc/service-registry.ts';
 import { registerAuth } from '../rpc/services/auth-service.ts';
@@ -32,6 +33,7 @@ import { registerMaintenance } from '../rpc/services/maintenance-service.ts';
 import { registerWatch } from '../rpc/services/watch-service.ts';
 import type { RpcTransport, TransportOptions } from '../rpc/transport-options.ts';
 import { ElectionApi } from '../server/election-api.ts';
+import { HeldBytes } from '../server/held-bytes.ts';
 import { KeyQueue } from '../server/key-queue.ts';
 import { KvApi } from '../server/kv-api.ts';
 import { LockApi } from '../server/lock-api.ts';
@@ -80,14 +82,15 @@ export class FrontEnd {
 
   constructor(parts: FrontEndParts) {
     const { member, logger, metrics, registry, clock, config } = parts;
-    const kv = new KvApi(member.core, member.compactor, new ReadDurations(metrics));
+    const held = new HeldBytes(clock);
+    const kv = new KvApi(member.core, member.compactor, held, new ReadDurations(metrics));
     const source = new ServerHealth(member.core, kv);
     this.#queue = new KeyQueue({ core: member.core, kv, leases: member.leaseApi, hub: member.hub });
     const maintenance = new MaintenanceApi(member.core, member.flusher, { ...metrics.mvcc, ...metrics.disk });
     const services = registerServices(parts, kv, this.#queue, maintenance);
     this.#health.register(services);
     this.#dispatcher = makeDispatcher(parts, services, source);
-    this.#transport = makeTransport(parts, this.#dispatcher);
+    this.#transport = makeTransport(parts, this.#dispatcher, held);
     const endpoints = {
       health: {
         source,
@@ -96,7 +99,7 @@ export class FrontEnd {
         clock,
         requestTimeoutMs: 5000 + 2 * config.electionMs,
       },
-      metrics: { contentType: CONTENT_TYPE, expose: scrapes(registry) },
+      metrics: { contentType: CONTENT_TYPE, expose: oncePerTurn(scrapes(registry)) },
     };
     const version = {
       serverVersion: ETCD_COMPAT_VERSION,
@@ -109,7 +112,7 @@ export class FrontEnd {
       addDebugEndpoints(routes, member, config.enablePprof);
       dashboard?.(routes, config.httpAccess.gateway);
       if (!config.httpAccess.gateway) return;
-      routes.prefix('/v3/', jsonGateway(this.#dispatcher));
+      routes.prefix('/v3/', jsonGateway(this.#dispatcher, held));
       routes.exact('/v3', ({ method }) => movedTo('/v3/', method));
     });
     this.#http = new HttpServer(client, httpLogger);
@@ -149,12 +152,24 @@ export class FrontEnd {
 
 function ignore(): void {}
 
+/** What takes its time and is the same for all who ask in one turn of the event loop is made once, in the next. */
+function oncePerTurn(make: () => string): () => Promise<string> {
+  let made: Promise<string> | undefined;
+  return () =>
+    (made ??= new Promise((resolve) => {
+      setImmediate(() => {
+        made = undefined;
+        resolve(make());
+      });
+    }));
+}
+
 /** Read when the first request comes: most servers never get one. */
-function jsonGateway(dispatcher: Dispatcher): HttpHandler {
+function jsonGateway(dispatcher: Dispatcher, held: HeldBytes): HttpHandler {
   let gateway: Promise<JsonGateway> | undefined;
   const load = async (): Promise<JsonGateway> => {
     const loaded = await import('../http/gateway/gateway.ts');
-    return new loaded.JsonGateway(dispatcher);
+    return new loaded.JsonGateway(dispatcher, held);
   };
   return async (request) => (await (gateway ??= load())).handle(request);
 }
@@ -171,6 +186,7 @@ function makeDispatcher(parts: FrontEndParts, services: ServiceRegistry, source:
     maxRequestBytes: config.maxRequestBytes,
     electionTimeoutMs: config.electionMs,
     warnUnaryMs: config.warningUnaryRequestMs,
+    checkRequest: checkFields,
     onPanic: (error) => {
       // A broken invariant may already have touched the state; any other mistake of a handler stays its own.
       if (error instanceof AssertionError) onFatal('internal error', error);
@@ -178,10 +194,11 @@ function makeDispatcher(parts: FrontEndParts, services: ServiceRegistry, source:
   });
 }
 
-function makeTransport(parts: FrontEndParts, opener: Dispatcher): RpcTransport {
+function makeTransport(parts: FrontEndParts, opener: Dispatcher, held: HeldBytes): RpcTransport {
   const { config, clock, logger, transport: Transport } = parts;
   return new Transport({
     opener,
+    held,
     clock,
     logger: logger.child('rpc/transport.ts'),
     maxConcurrentStreams: config.maxConcurrentStreams,

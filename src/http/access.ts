@@ -42,6 +42,7 @@ function withCurrentPrefix(request: HttpRequest): HttpRequest {
     isTls: request.isTls,
     signal: request.signal,
     header: (name) => request.header(name),
+    abort: () => request.abort(),
     get body() {
       return request.body;
     },

@@ -12,6 +12,8 @@ export interface HttpRequest {
   readonly body: AsyncIterable<Uint8Array>;
   /** Aborted when the client is gone before it got the whole answer. */
   readonly signal: AbortSignal;
+  /** Ends its connection, whatever was answered. */
+  abort(): void;
 }
 
 export interface HttpResponse {

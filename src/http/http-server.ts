@@ -5,11 +5,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Logger } from '../ports/logger.ts';
+import { RequestTurns } from '../server/request-turns.ts';
 import { plainStatus } from './http-message.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from './http-message.ts';
 
 /** How long a connection may stay without a request, or without the next byte of one. */
 const IDLE_TIMEOUT_MS = 300_000;
+
+/** What may come around a body, at first and for each of its bytes: a body in chunks of a byte takes six times its length. */
+const WRAPPING_MIN = 256 * 1024;
+const WRAPPING_FACTOR = 4;
 
 export class HttpServer {
   readonly #handler: HttpHandler;
@@ -17,6 +22,7 @@ export class HttpServer {
   readonly #server: http.Server;
   /** Open connections, and for each how many requests it is being answered. */
   readonly #busy = new Map<Socket, number>();
+  readonly #turns = new RequestTurns();
   #isStopping = false;
   #onEmpty: (() => void) | undefined;
 
@@ -25,6 +31,8 @@ export class HttpServer {
     this.#logger = logger;
     const options = { keepAliveTimeout: idleTimeoutMs, requestTimeout: 0 };
     this.#server = http.createServer(options, (request, response) => void this.#serve(request, response));
+    // It does not listen itself; this has it watch over its connections all the same, for headers that never end.
+    this.#server.emit('listening');
     // The only timeout that works for a server that does not listen itself.
     this.#server.setTimeout(idleTimeoutMs, (socket) => {
       if (this.#busy.get(socket) === 0) socket.destroy();
@@ -48,6 +56,7 @@ export class HttpServer {
   /** Closes idle connections now, busy ones after their answer or, by force, after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
+    this.#server.close();
     for (const [socket, requests] of this.#busy) if (requests === 0) socket.destroy();
     if (this.#busy.size === 0) return;
     const empty = new Promise<void>((resolve) => {
@@ -62,6 +71,12 @@ export class HttpServer {
 
   async #serve(message: IncomingMessage, out: ServerResponse): Promise<void> {
     const { socket } = message;
+    if (socket.destroyed) return;
+    const before = this.#turns.enter(socket, new Promise((resolve) => out.on('close', resolve)));
+    if (before === false) {
+      socket.destroy();
+      return;
+    }
     this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
     out.on('close', () => {
       const requests = this.#busy.get(socket);
@@ -73,6 +88,8 @@ export class HttpServer {
       // The next request would begin somewhere behind the rest of this one.
       if (!message.complete) socket.end();
     });
+    if (before !== undefined) await before;
+    if (out.destroyed) return;
     const request = new NodeRequest(message, out);
     const response = await this.#answer(request);
     if (!request.isBodyRead) message.resume();
@@ -160,6 +177,10 @@ class NodeRequest implements HttpRequest {
     return this.#parts();
   }
 
+  abort(): void {
+    this.#message.socket.destroy();
+  }
+
   header(name: string): string | undefined {
     const value = this.#message.headers[name];
     return Array.isArray(value) ? value[0] : value;
@@ -167,7 +188,17 @@ class NodeRequest implements HttpRequest {
 
   /** Reading may stop early without an end of the connection. */
   async *#parts(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of this.#message.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
+    const { socket } = this.#message;
+    const before = socket.bytesRead;
+    let bytes = 0;
+    for await (const chunk of this.#message.iterator({ destroyOnReturn: false })) {
+      bytes += (chunk as Uint8Array).length;
+      if (socket.bytesRead - before > WRAPPING_MIN + WRAPPING_FACTOR * bytes) {
+        socket.destroy();
+        throw new Error('the body comes in chunks that are too small');
+      }
+      yield chunk as Uint8Array;
+    }
   }
 }
 

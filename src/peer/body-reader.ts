@@ -3,6 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../ports/clock.ts';
 import { ChunkBuffer } from './codec/chunk-buffer.ts';
 
+const never = (): boolean => false;
+
 /** The body ended before what it announced. */
 export class BodyEndedError extends Error {
   override readonly name = 'BodyEndedError';
@@ -49,11 +51,11 @@ export class BodyReader {
     for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) yield chunk;
   }
 
-  /** The whole body; undefined if it is longer than `bytesMax`. */
-  async all(bytesMax: number): Promise<Uint8Array | undefined> {
+  /** The whole body; undefined if it is longer than `bytesMax`, or `isTooMuch` says so of its bytes so far. */
+  async all(bytesMax: number, isTooMuch: (bytes: number) => boolean = never): Promise<Uint8Array | undefined> {
     for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) {
       this.#buffer.push(chunk);
-      if (this.#buffer.length > bytesMax) return undefined;
+      if (this.#buffer.length > bytesMax || isTooMuch(this.#buffer.length)) return undefined;
     }
     return this.#buffer.bytes(this.#buffer.length);
   }

@@ -17,6 +17,8 @@ export interface PeerLimits {
   readonly pipelineConnections: number;
   /** Members that are not peers (yet), but can be answered. */
   readonly remotesMax: number;
+  /** Of all messages that are being posted to this member, together. */
+  readonly postedBytesMax: number;
   /** Snapshots being received at a time. */
   readonly snapshotsReceivedMax: number;
 }
@@ -27,6 +29,7 @@ export const DEFAULT_LIMITS: PeerLimits = {
   pipelineMessagesMax: 64,
   pipelineConnections: 4,
   remotesMax: 64,
+  postedBytesMax: 256 << 20,
   snapshotsReceivedMax: 4,
 };
 

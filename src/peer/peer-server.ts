@@ -5,6 +5,7 @@ import net, { type Server, type Socket } from 'node:net';
 import { AssertionError, must } from '../base/assert.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
+import { RequestTurns } from '../server/request-turns.ts';
 import { BodyEndedError } from './body-reader.ts';
 import { HttpFailure, answerError } from './http-answer.ts';
 import { parsePeerAddress, type PeerAddress } from './peer-address.ts';
@@ -14,6 +15,8 @@ import type { PeerTls } from './peer-tls.ts';
 export type PeerRoute = (path: string, request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
 
 const CONNECTIONS_MAX = 4096;
+/** Beyond, for those with TLS that are not through with their handshake. */
+const HANDSHAKES_MAX = 4096;
 const IDLE_MS = 300_000;
 
 export interface PeerServerOptions {
@@ -28,6 +31,9 @@ export class PeerServer {
   readonly #servers: Server[] = [];
   readonly #http: http.Server;
   readonly #sockets = new Set<Socket>();
+  /** Those of them that have asked for nothing yet, oldest first; with TLS, from the end of their handshake on. */
+  readonly #idle = new Set<Socket>();
+  readonly #turns = new RequestTurns();
   #isClosing = false;
   readonly #socketFiles: string[] = [];
   /** Resolves when there is something to serve: requests that come earlier wait. */
@@ -99,7 +105,7 @@ export class PeerServer {
     const server = address.secure
       ? must(tls, `TLS for ${address.url}`).createServer({ onSecure: onConnection })
       : net.createServer({ noDelay: true, allowHalfOpen: true }, onConnection);
-    server.maxConnections = CONNECTIONS_MAX;
+    server.maxConnections = CONNECTIONS_MAX + HANDSHAKES_MAX;
     // With TLS, the connection below it: also while its handshake goes on.
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
@@ -115,6 +121,11 @@ export class PeerServer {
       return;
     }
     socket.on('error', () => socket.destroy());
+    this.#idle.add(socket);
+    socket.once('close', () => this.#idle.delete(socket));
+    // Members say at once what they want.
+    const [oldest] = this.#idle;
+    if (this.#sockets.size > CONNECTIONS_MAX) oldest?.destroy();
     this.#http.emit('connection', socket);
   }
 
@@ -122,6 +133,16 @@ export class PeerServer {
     // What breaks a connection shows where its body is read or its stream is written.
     request.on('error', () => {});
     response.on('error', () => {});
+    const { socket } = request;
+    if (socket.destroyed) return;
+    this.#idle.delete(socket);
+    const before = this.#turns.enter(socket, new Promise((resolve) => response.on('close', resolve)));
+    if (before === false) {
+      socket.destroy();
+      return;
+    }
+    if (before !== undefined) await before;
+    if (response.destroyed) return;
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     try {
       for (const route of await this.#routes)

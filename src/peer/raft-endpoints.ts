@@ -1,6 +1,7 @@
 /** What peers send Raft's messages to: streams, single posts, snapshots, probes (etcd-behaviour §9.1, §9.2). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MessageType, decodeMessage, type Message } from '../gen/raftpb.ts';
+import { LimitedLogger } from '../server/limited-logger.ts';
 import { BodyReader } from './body-reader.ts';
 import { MESSAGE_BYTES_MAX } from './codec/stream-codec.ts';
 import { headerText, hexId, parseHexId, refusal } from './headers.ts';
@@ -17,16 +18,23 @@ export interface PeerDirectory {
   addRemote(id: bigint, urls: readonly string[]): void;
 }
 
+/** Without the database, which follows it: who the members are, and little more. */
+const SNAPSHOT_MESSAGE_BYTES_MAX = 4 << 20;
+
 const STREAM_PATH = '/raft/stream/';
 
 export class RaftEndpoints {
   readonly #context: PeerContext;
   readonly #directory: PeerDirectory;
   #receiving = 0;
+  /** Of messages that are being posted. */
+  #postedBytes = 0;
+  readonly #refused: LimitedLogger;
 
   constructor(context: PeerContext, directory: PeerDirectory) {
     this.#context = context;
     this.#directory = directory;
+    this.#refused = new LimitedLogger(context.logger, () => context.clock.monotonicMs());
   }
 
   /** Answers a request under /raft; false if nothing of the kind is there. */
@@ -63,17 +71,42 @@ export class RaftEndpoints {
     if (!hasMethod(request, response, 'POST') || !this.#admit(request, response)) return;
     this.#remember(request);
     const { clock, timing, metrics, handler } = this.#context;
-    const body = await new BodyReader(request, clock, timing.readMs).all(MESSAGE_BYTES_MAX);
-    if (body === undefined) throw new HttpFailure(400, 'error reading raft message');
+    const body = await this.#posted(new BodyReader(request, clock, timing.readMs));
     const message = decode(body);
     if (message === undefined) {
-      metrics.peerReceivedFailures.with(headerText(request.headers['x-server-from']) ?? '0').inc();
+      metrics.peerReceivedFailures.with(this.#labelOf(request)).inc();
       throw new HttpFailure(400, 'error unmarshalling raft message');
     }
-    metrics.peerReceivedBytes.with(hexId(message.from)).inc(body.length);
+    metrics.peerReceivedBytes.with(this.#labelFor(message.from)).inc(body.length);
     if (this.#context.isStopped() || !this.#isForUs(request, message, response)) return;
     handler.process(message);
     answer(response, 204, '');
+  }
+
+  /** The whole of a message. Many of them that come slowly must not fill the memory. */
+  async #posted(body: BodyReader): Promise<Uint8Array> {
+    let ownBytes = 0;
+    const isTooMuch = (bytes: number): boolean => {
+      this.#postedBytes += bytes - ownBytes;
+      ownBytes = bytes;
+      return this.#postedBytes > this.#context.limits.postedBytesMax;
+    };
+    try {
+      const whole = await body.all(MESSAGE_BYTES_MAX, isTooMuch);
+      if (whole === undefined) throw new HttpFailure(503, 'too many messages are being received');
+      return whole;
+    } finally {
+      this.#postedBytes -= ownBytes;
+    }
+  }
+
+  /** For metrics: anybody can claim to be anybody, and every label takes memory for good. */
+  #labelFor(id: bigint): string {
+    return this.#directory.isPeer(id) ? hexId(id) : '0';
+  }
+
+  #labelOf(request: IncomingMessage): string {
+    return this.#labelFor(parseHexId(headerText(request.headers['x-server-from']) ?? '') ?? 0n);
   }
 
   async #snapshot(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -96,8 +129,8 @@ export class RaftEndpoints {
     const message = await readSnapshotMessage(body);
     if (message.type !== MessageType.MsgSnap) throw new HttpFailure(400, 'wrong raft message type');
     if (!this.#isForUs(request, message, response)) return;
-    const from = hexId(message.from);
-    const fields = { 'peer-id': from, index: message.snapshot?.metadata?.index };
+    const from = this.#labelFor(message.from);
+    const fields = { 'peer-id': hexId(message.from), index: message.snapshot?.metadata?.index };
     const received = metrics.peerReceivedBytes.with(from);
     const { successes, failures, inflights, duration } = metrics.snapshotReceive;
     const startedMs = clock.monotonicMs();
@@ -114,7 +147,7 @@ export class RaftEndpoints {
     } catch (error) {
       failures.with(from).inc();
       const text = error instanceof Error ? error.message : String(error);
-      logger.warn('could not receive a database snapshot', { ...fields, error: text });
+      this.#refused.warn('could not receive a database snapshot', { ...fields, error: text });
       throw new HttpFailure(500, `failed to save KV snapshot (${text})`);
     } finally {
       inflights.with(from).add(-1);
@@ -130,11 +163,11 @@ export class RaftEndpoints {
 
   /** False, and the request answered, if the sender speaks another version or belongs to another cluster. */
   #admit(request: IncomingMessage, response: ServerResponse): boolean {
-    const { self, logger } = this.#context;
+    const { self } = this.#context;
     response.setHeader('X-Etcd-Cluster-ID', hexId(self.clusterId));
     const reason = refusal(self, request.headers);
     if (reason === undefined) return true;
-    logger.warn('refused a request from a member', {
+    this.#refused.warn('refused a request from a member', {
       reason,
       'remote-peer-id': request.headers['x-server-from'],
       'remote-peer-version': request.headers['x-server-version'],
@@ -187,7 +220,7 @@ function decode(body: Uint8Array): Message | undefined {
 async function readSnapshotMessage(body: BodyReader): Promise<Message> {
   try {
     const length = await body.uint64();
-    if (length > MESSAGE_BYTES_MAX) throw new Error('the message is too large');
+    if (length > SNAPSHOT_MESSAGE_BYTES_MAX) throw new Error('the message is too large');
     return decodeMessage(await body.bytes(length));
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);

@@ -22,6 +22,7 @@ export interface BcryptOptions {
 }
 
 const PASSWORD_BYTES_MAX = 72;
+const SHORT_NAME_CHARS = 64;
 const SALT_BYTES = 16;
 const THREADS_MAX = 4;
 const WAITING_MAX = 256;
@@ -104,7 +105,7 @@ export class BcryptHasher implements PasswordHasher {
   }
 
   async #check(username: string, password: string, hash: string, key: string): Promise<boolean> {
-    const computed = await this.#run(username, password, hash);
+    const computed = await this.#run(this.#shortName(username), seenByBcrypt(password), hash);
     const isRight = computed !== undefined && equalTexts(computed, hash);
     (isRight ? this.#right : this.#wrong).add(key);
     return isRight;
@@ -115,6 +116,12 @@ export class BcryptHasher implements PasswordHasher {
     return createHmac('sha256', this.#secret)
       .update(JSON.stringify([username, hash, password]))
       .digest('base64');
+  }
+
+  /** Stands for a name of any length: what waits must not be large. */
+  #shortName(username: string): string {
+    if (username.length <= SHORT_NAME_CHARS) return username;
+    return createHmac('sha256', this.#secret).update(username).digest('base64');
   }
 
   #run(username: string, password: string, salt: string): Promise<string | undefined> {
@@ -207,6 +214,13 @@ function nobodysHash(cost: number): string {
 
 function prefixOf(cost: number): string {
   return `$2a$${String(cost).padStart(2, '0')}$`;
+}
+
+/** No more of it counts; and no part of a long text, which would keep all of it. */
+function seenByBcrypt(password: string): string {
+  // A few more than the bytes, lest the end be within a pair of surrogates.
+  if (password.length <= PASSWORD_BYTES_MAX + 8) return password;
+  return Buffer.from(password.slice(0, PASSWORD_BYTES_MAX + 8)).toString();
 }
 
 /** bcryptjs may answer with another of the equal versions. */

@@ -26,4 +26,6 @@ export interface CallEnvironment {
   readonly warnUnaryMs: number;
   /** A handler threw something that is no EtcdError; the call has been answered with Internal. */
   readonly onPanic: (error: unknown) => void;
+  /** Throws WireError for a request that must not be decoded. */
+  readonly checkRequest: (request: Uint8Array) => void;
 }

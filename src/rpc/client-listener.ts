@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '../ports/logger.ts';
+import { LimitedLogger } from '../server/limited-logger.ts';
 import type { ConnectionSink, ListenerTls } from './connection.ts';
 
 /** How an HTTP/2 connection starts; no HTTP/1.1 method begins like this. */
@@ -15,6 +16,8 @@ const HTTP2_PREFACE = Buffer.from('PRI ');
 const TLS_HANDSHAKE = 0x16;
 const FIRST_BYTES_TIMEOUT_MS = 300_000;
 const BACKLOG = 4096;
+/** Where the system allows so many files; the log and the database need some, too. */
+const CONNECTIONS_MAX = Math.min(16_384, Math.max(64, openFilesMax() - 512));
 
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
@@ -36,13 +39,18 @@ export class ClientListener {
   readonly #server: net.Server;
   /** Connections that have not said yet what they are. */
   readonly #undecided = new Set<Socket>();
+  /** All that were accepted and are open. */
+  readonly #open = new Set<Socket>();
+  readonly #refused: LimitedLogger;
   #isClosed = false;
 
   private constructor(options: ClientListenerOptions) {
     this.#options = options;
+    this.#refused = new LimitedLogger(options.logger);
     const { tls, alsoPlaintext = false } = options;
     const secure = tls === undefined ? undefined : this.#tlsServer(tls);
     this.#server = secure === undefined || alsoPlaintext ? this.#plainServer(secure) : secure;
+    this.#server.prependListener('connection', (socket: Socket) => this.#count(socket));
   }
 
   /** Rejects with the system's error (EADDRINUSE...) when the address cannot be had. */
@@ -97,7 +105,18 @@ export class ClientListener {
     });
   }
 
+  /** At the limit, one that has not said anything yet makes room for the new one, if there is any. */
+  #count(socket: Socket): void {
+    this.#open.add(socket);
+    socket.once('close', () => this.#open.delete(socket));
+    if (this.#open.size <= CONNECTIONS_MAX) return;
+    const [oldest = socket] = this.#undecided;
+    this.#refused.warn('too many client connections: closing one', { limit: CONNECTIONS_MAX });
+    oldest.destroy();
+  }
+
   #onConnection(socket: Socket, secure: net.Server | undefined): void {
+    if (socket.destroyed) return;
     const timer = setTimeout(() => socket.destroy(), FIRST_BYTES_TIMEOUT_MS).unref();
     const onGone = (): void => {
       socket.destroy();
@@ -144,6 +163,16 @@ export class ClientListener {
 function chooseProtocol(offered: readonly string[], hasHttp1: boolean, hasHttp2: boolean): string | undefined {
   if (hasHttp1 && offered.includes('http/1.1')) return 'http/1.1';
   return hasHttp2 && offered.includes('h2') ? 'h2' : undefined;
+}
+
+/** Of this process. */
+function openFilesMax(): number {
+  try {
+    const line = /^Max open files\s+(\d+)/m.exec(fs.readFileSync('/proc/self/limits', 'latin1'));
+    return line === null ? Infinity : Number(line[1]);
+  } catch {
+    return Infinity;
+  }
 }
 
 /** A socket file that a killed server left behind would be in the way; a live server's is left alone by the lock on its data. */

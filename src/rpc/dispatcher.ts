@@ -33,6 +33,8 @@ export interface DispatcherOptions {
   readonly electionTimeoutMs: number;
   /** --warning-unary-request-duration; Infinity = never. */
   readonly warnUnaryMs?: number;
+  /** Looks at every request before its handler does; throws WireError. */
+  readonly checkRequest?: (request: Uint8Array) => void;
   /** After a handler threw something that is no EtcdError: it has been logged and answered with Internal. */
   readonly onPanic?: (error: unknown) => void;
 }
@@ -64,6 +66,7 @@ export class Dispatcher implements CallOpener {
       leaderMonitor: new LeaderMonitor(clock, options.electionTimeoutMs, () => member.hasLeader()),
       warnUnaryMs: options.warnUnaryMs ?? Number.POSITIVE_INFINITY,
       onPanic: options.onPanic ?? (() => {}),
+      checkRequest: options.checkRequest ?? (() => {}),
     };
     for (const method of registry.methods()) {
       this.#routes.set(method.path, { method, metrics: metrics.method(method.kind, method.service, method.method) });

@@ -106,12 +106,19 @@ export class StreamCallImpl extends CallBase implements CallReceiver, StreamCall
     this.metrics.messageReceived(message.length);
     const method = this.#method;
     if (method.kind === 'bidi_stream') {
-      this.#guard(() => this.#onMessage?.(message));
+      this.#guard(() => {
+        this.env.checkRequest(message);
+        this.#onMessage?.(message);
+      });
       return;
     }
     this.#messages++;
-    if (this.#messages === 1) this.#guard(() => method.handler(this, message));
-    else this.failWith(new EtcdError(Code.Internal, 'cardinality violation: expected one request message, got more'));
+    if (this.#messages === 1) {
+      this.#guard(() => {
+        this.env.checkRequest(message);
+        return method.handler(this, message);
+      });
+    } else this.failWith(new EtcdError(Code.Internal, 'cardinality violation: expected one request message, got more'));
   }
 
   halfClosed(): void {

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
+import { HeldBytes } from '../server/held-bytes.ts';
 import type { ConnectionSink } from './connection.ts';
 import type { CallOpener } from './transport.ts';
 
@@ -9,6 +10,8 @@ export interface TransportOptions {
   readonly opener: CallOpener;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Shared with others that hold something for clients; default: one of its own. */
+  readonly held?: HeldBytes;
   /** --max-concurrent-streams; default: no limit but the protocol's. */
   readonly maxConcurrentStreams?: number;
   /** --grpc-keepalive-min-time; default 5 s. */
@@ -26,6 +29,7 @@ export function resolveTransportOptions(options: TransportOptions): ResolvedTran
     opener: options.opener,
     clock: options.clock,
     logger: options.logger,
+    held: options.held ?? new HeldBytes(options.clock),
     maxConcurrentStreams: Math.min(options.maxConcurrentStreams ?? 0xffff_ffff, 0xffff_ffff),
     keepaliveMinTimeMs: options.keepaliveMinTimeMs ?? 5000,
     keepaliveIntervalMs: options.keepaliveIntervalMs ?? 7_200_000,

@@ -124,6 +124,8 @@ export interface CallReceiver {
   reset(): void;
   /** See DRAIN_MARK_BYTES. */
   drained(): void;
+  /** Bytes of the request that it works on. */
+  readonly heldBytes?: number;
 }
 
 /** Accepts calls from transports. */

@@ -35,6 +35,7 @@ export class UnaryCall extends CallBase implements CallReceiver {
       return;
     }
     try {
+      this.env.checkRequest(request);
       admit(this.env, this.#method, this.metadata, request, 'unary');
       const response = this.#method.handler(this, request);
       if (response instanceof Promise) void this.#answerLater(response);
@@ -49,6 +50,10 @@ export class UnaryCall extends CallBase implements CallReceiver {
   }
 
   drained(): void {}
+
+  get heldBytes(): number {
+    return this.isOver ? 0 : (this.#request?.length ?? 0);
+  }
 
   async #answerLater(response: Promise<UnaryResponse>): Promise<void> {
     try {

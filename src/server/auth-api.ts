@@ -13,6 +13,7 @@ import type {
 } from '../gen/rpc.ts';
 import type { Caller } from './caller.ts';
 import type { ServerCore } from './core.ts';
+import { LimitedLogger } from './limited-logger.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import type { TokenProvider } from './token-provider.ts';
 
@@ -29,10 +30,12 @@ export interface AuthApiParts {
 export class AuthApi {
   readonly #core: ServerCore;
   readonly #parts: AuthApiParts;
+  readonly #refused: LimitedLogger;
 
   constructor(core: ServerCore, parts: AuthApiParts) {
     this.#core = core;
     this.#parts = parts;
+    this.#refused = new LimitedLogger(core.parts.logger, () => core.parts.clock.monotonicMs());
   }
 
   /** Requests without a password in them. */
@@ -89,7 +92,7 @@ export class AuthApi {
       }
       if (!(await hasher.matches(name, password, credentials.passwordHash))) throw etcdError('AuthFailed');
     } catch (error) {
-      this.#core.parts.logger.warn('refused a login', { user: name.slice(0, NAME_CHARS_MAX), error: String(error) });
+      this.#refused.warn('refused a login', { user: name.slice(0, NAME_CHARS_MAX), error: String(error) });
       throw error;
     }
   }

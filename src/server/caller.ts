@@ -5,6 +5,8 @@ export interface Caller {
   readonly commonName: string | undefined;
   /** Nobody waits for the answer any more. */
   readonly cancelled: boolean;
+  /** Of its connection. */
+  readonly peerAddress?: string;
 }
 
 /** This server itself, for requests of its own: may do everything. */

@@ -43,7 +43,11 @@ export class ElectionApi {
   }
 
   /** Resolves when the caller leads; the header is that of the entry into the line. */
-  async campaign(caller: WaitingCaller, { name, lease, value }: CampaignRequest): Promise<CampaignResponseInit> {
+  campaign(caller: WaitingCaller, request: CampaignRequest): Promise<CampaignResponseInit> {
+    return this.#queue.standing(() => this.#campaign(caller, request));
+  }
+
+  async #campaign(caller: WaitingCaller, { name, lease, value }: CampaignRequest): Promise<CampaignResponseInit> {
     const queue = this.#queue;
     const session = await queue.leaseFor(caller, lease);
     const prefix = prefixOf(name);

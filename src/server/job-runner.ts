@@ -12,6 +12,8 @@ const SLICE_MS = 1;
 const SHARED_SLICE_MS = 0.25;
 /** A step is as long as the shortest slice. */
 const STEP_MS = SHARED_SLICE_MS;
+/** How long after the first of a turn others may begin in it, too. */
+const BEGIN_MS = 4;
 const UNITS_FIRST = 64;
 const UNITS_MAX = 65_536;
 /** How soon blocked jobs are looked at again. */
@@ -23,6 +25,8 @@ interface Running {
   /** One step; true when the job is over, one way or the other. */
   readonly step: (units: number) => boolean;
   readonly isBlocked: () => boolean;
+  /** After a slice that did not finish it; true where that is its end. */
+  readonly giveUp: () => boolean;
   /** Closes it where it is, and tells who waits. */
   readonly cancel: () => void;
   /** Units per step, adapted so that it takes about as long as it should. */
@@ -35,6 +39,8 @@ export class JobRunner {
   readonly #queue: Running[] = [];
   #scheduled = false;
   #isStopped = false;
+  /** Since when jobs begin in this turn of the loop. */
+  #begunMs: number | undefined;
 
   /** `areOthersWaiting`: whether there are requests under way that need the loop but little of it. */
   constructor(clock: Clock, areOthersWaiting: () => boolean) {
@@ -51,6 +57,16 @@ export class JobRunner {
    * buffer that it fills, for instance. Rejects with Stopped where stop() came first.
    */
   run<T>(job: Job<T>, isBlocked: () => boolean = never): Promise<T> {
+    return this.#begin(job, isBlocked);
+  }
+
+  /** As run, for a job that is over within a slice. One that is not is closed, unfinished: resolves with undefined. */
+  runShort<T>(job: Job<T>): Promise<T | undefined> {
+    return this.#begin<T | undefined>(job, never, undefined);
+  }
+
+  /** `unfinished`: with what a job is given up that takes more than a slice; without, it goes on. */
+  #begin<T>(job: Job<T>, isBlocked: () => boolean, ...unfinished: T[]): Promise<T> {
     return new Promise((resolve, reject) => {
       const cancel = (): void => {
         job.close();
@@ -67,11 +83,29 @@ export class JobRunner {
         job.close();
         return true;
       };
-      const running = { step, isBlocked, cancel, units: UNITS_FIRST };
-      if (!isBlocked() && this.#slice(running)) return;
+      const giveUp = (): boolean => {
+        if (unfinished.length === 0) return false;
+        job.close();
+        resolve(unfinished[0] as T);
+        return true;
+      };
+      const running = { step, isBlocked, cancel, giveUp, units: UNITS_FIRST };
+      if (this.#mayBeginNow() && !isBlocked() && this.#slice(running)) return;
       this.#queue.push(running);
       this.#schedule();
     });
+  }
+
+  /** Many that come in one turn of the loop must not hold it, a slice each. */
+  #mayBeginNow(): boolean {
+    if (this.#begunMs === undefined) {
+      this.#begunMs = this.#clock.monotonicMs();
+      this.#clock.soon(() => {
+        this.#begunMs = undefined;
+      });
+      return true;
+    }
+    return this.#clock.monotonicMs() - this.#begunMs < BEGIN_MS;
   }
 
   get isStopped(): boolean {
@@ -114,7 +148,7 @@ export class JobRunner {
       const tookMs = nowMs - stepStartMs;
       if (tookMs > STEP_MS) running.units = Math.max(1, Math.floor(running.units / 2));
       else if (tookMs < STEP_MS / 4) running.units = Math.min(UNITS_MAX, running.units * 2);
-      if (nowMs - startMs >= (this.#areOthersWaiting() ? SHARED_SLICE_MS : SLICE_MS)) return false;
+      if (nowMs - startMs >= (this.#areOthersWaiting() ? SHARED_SLICE_MS : SLICE_MS)) return running.giveUp();
       stepStartMs = nowMs;
     }
   }

@@ -37,8 +37,8 @@ export interface WaitingCaller extends Caller {
 
 /** Of a lease that is granted to a client that brings none. */
 const LEASE_SECONDS = 60;
-/** Clients that wait at once. */
-const WAITING_MAX = 50_000;
+/** Clients that wait at once: each looks at the keys of all that wait for the same. */
+const IN_LINE_MAX = 1024;
 
 const SLASH = new Uint8Array([0x2f]);
 
@@ -57,10 +57,22 @@ export interface KeyQueueParts {
 export class KeyQueue {
   readonly #parts: KeyQueueParts;
   readonly #waiting = new Set<Waiting>();
+  #inLine = 0;
   #isStopped = false;
 
   constructor(parts: KeyQueueParts) {
     this.#parts = parts;
+  }
+
+  /** For all that a client does to get in line, and to wait there. Rejects with TooManyRequests. */
+  async standing<T>(body: () => Promise<T>): Promise<T> {
+    if (this.#inLine >= IN_LINE_MAX) throw etcdError('TooManyRequests');
+    this.#inLine++;
+    try {
+      return await body();
+    } finally {
+      this.#inLine--;
+    }
   }
 
   /** The lease as it is, or a new one. Nobody keeps it alive but the client. */
@@ -87,7 +99,6 @@ export class KeyQueue {
    * when the caller is gone, with Stopped, and with what its reads are refused with.
    */
   async untilFirst(caller: WaitingCaller, prefix: Uint8Array, createRev: number): Promise<void> {
-    if (this.#waiting.size >= WAITING_MAX) throw etcdError('TooManyRequests');
     const waiting: Waiting = { error: this.#isStopped ? etcdError('Stopped') : undefined, watch: undefined };
     this.#waiting.add(waiting);
     caller.onCancel(() => interrupt(waiting, new EtcdError(Code.Canceled, 'context canceled')));

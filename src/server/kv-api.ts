@@ -20,18 +20,22 @@ import type {
 import type { Caller } from './caller.ts';
 import type { Compactor } from './compactor.ts';
 import type { ServerCore } from './core.ts';
+import type { HeldBytes } from './held-bytes.ts';
+import { LargeReads } from './large-reads.ts';
 import { MeasuredReads, type ReadDurations } from './measured-reads.ts';
-import { AppendJob, RangeResponseBuilder } from './range-response-builder.ts';
+import { RangeAnswerJob } from './range-answer-job.ts';
 
 export class KvApi {
   readonly #core: ServerCore;
   readonly #compactor: Compactor;
   readonly #reads: MeasuredReads;
+  readonly #large: LargeReads;
 
-  constructor(core: ServerCore, compactor: Compactor, durations?: ReadDurations) {
+  constructor(core: ServerCore, compactor: Compactor, held: HeldBytes, durations?: ReadDurations) {
     this.#core = core;
     this.#reads = new MeasuredReads(core.parts.clock, durations);
     this.#compactor = compactor;
+    this.#large = new LargeReads(core.parts.jobs, held);
   }
 
   /** One key's answer comes at once, without a promise: nothing else may run between the read and its header. */
@@ -39,7 +43,7 @@ export class KvApi {
     validateRange(request);
     const waiting = request.serializable ? undefined : this.#core.linearizable();
     if (waiting === undefined && request.rangeEnd.length === 0 && !this.#core.parts.auth.enabled) {
-      return this.#reads.atOnce('Range', () => this.#readNow(request));
+      return this.#reads.atOnce('Range', () => this.#readNow(caller, request));
     }
     return this.#reads.run('Range', waiting, () => this.#read(caller, request));
   }
@@ -73,13 +77,13 @@ export class KvApi {
   }
 
   #read(caller: Caller, request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
-    return this.#core.parts.auth.enabled ? this.#readAs(caller, request) : this.#readNow(request);
+    return this.#core.parts.auth.enabled ? this.#readAs(caller, request) : this.#readNow(caller, request);
   }
 
   async #readAs(caller: Caller, request: RangeRequest): Promise<Uint8Array[]> {
     const { authenticator } = this.#core.parts;
     const who = await authenticator.permit(caller, (auth, user) => authorizeRange(auth, user, request));
-    const answer = await this.#readNow(request);
+    const answer = await this.#readNow(caller, request);
     authenticator.checkFresh(who);
     return answer;
   }
@@ -97,18 +101,16 @@ export class KvApi {
   }
 
   /** The encoded answer in pieces. Longer ranges are read in slices, all at the revision of the first. */
-  #readNow(request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
+  #readNow(caller: Caller, request: RangeRequest): Uint8Array[] | Promise<Uint8Array[]> {
     const { store } = this.#core.parts;
-    if (request.rangeEnd.length > 0) return this.#readSliced(request);
+    if (request.rangeEnd.length > 0) return this.#readSliced(caller, request);
     const { revision, kvs, count, more } = store.range(request);
     return [encodeRangeResponse({ header: this.#core.header(revision), kvs, count, more })];
   }
 
-  async #readSliced(request: RangeRequest): Promise<Uint8Array[]> {
-    const { store, jobs } = this.#core.parts;
-    const builder = new RangeResponseBuilder();
-    const { revision, kvs, count, more } = await jobs.run(store.rangeJob(request, builder));
-    if (kvs.length > 0) await jobs.run(new AppendJob(builder, kvs));
+  async #readSliced(caller: Caller, request: RangeRequest): Promise<Uint8Array[]> {
+    const { store } = this.#core.parts;
+    const { revision, builder, count, more } = await this.#large.run(caller, () => new RangeAnswerJob(store, request));
     return builder.finish(this.#core.header(revision), count, more);
   }
 

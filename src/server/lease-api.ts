@@ -22,6 +22,9 @@ import type { ServerCore } from './core.ts';
 /** Between two attempts to reach the leader. */
 const RETRY_MS = 50;
 
+/** All of them are in memory, on every member. */
+const LEASES_MAX = 1_000_000;
+
 /** In seconds. */
 export interface LeaseTime {
   readonly TTL: number;
@@ -44,6 +47,7 @@ export class LeaseApi {
     }
     if (request.TTL > TTL_SECONDS_MAX) throw etcdError('LeaseTTLTooLarge');
     const { requestIds, lessor } = this.#core.parts;
+    if (lessor.size >= LEASES_MAX) throw etcdError('TooManyRequests');
     let ID = request.ID;
     while (ID === 0n || (request.ID === 0n && lessor.has(ID))) ID = requestIds.nextLeaseId();
     const granted = { ID, TTL: request.TTL };

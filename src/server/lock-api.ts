@@ -19,7 +19,11 @@ export class LockApi {
   }
 
   /** Resolves when the caller holds the lock. Rejects with `mutex: session is expired` when its key went while it waited. */
-  async lock(caller: WaitingCaller, { name, lease }: LockRequest): Promise<LockResponseInit> {
+  lock(caller: WaitingCaller, request: LockRequest): Promise<LockResponseInit> {
+    return this.#queue.standing(() => this.#lock(caller, request));
+  }
+
+  async #lock(caller: WaitingCaller, { name, lease }: LockRequest): Promise<LockResponseInit> {
     const queue = this.#queue;
     const session = await queue.leaseFor(caller, lease);
     const prefix = prefixOf(name);

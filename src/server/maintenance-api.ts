@@ -29,8 +29,9 @@ export class MaintenanceApi {
   readonly #core: ServerCore;
   readonly #flusher: Flusher;
   readonly #metrics: MaintenanceMetrics | undefined;
-  /** In the order in which they were asked for: only one rewrites the file at a time. */
+  /** Only one rewrites the file at a time, and one more waits, on behalf of everyone who asked meanwhile. */
   #defragmenting: Promise<void> = Promise.resolve();
+  #nextDefragment: Promise<void> | undefined;
 
   constructor(core: ServerCore, flusher: Flusher, metrics?: MaintenanceMetrics) {
     this.#core = core;
@@ -96,14 +97,15 @@ export class MaintenanceApi {
   /** Rewrites the database file without its free pages. Reads and writes go on; flushes wait. For root. */
   async defragment(caller: Caller): Promise<void> {
     await this.#core.parts.authenticator.requireAdmin(caller);
-    const next = this.#defragmenting.then(() => {
+    this.#nextDefragment ??= this.#defragmenting.then(() => {
+      this.#nextDefragment = undefined;
       this.#metrics?.defragInflight.set(1);
-      return this.#timed('backendDefragDuration', () => this.#defragmentNow());
+      const now = this.#timed('backendDefragDuration', () => this.#defragmentNow());
+      const over = (): void => this.#metrics?.defragInflight.set(0);
+      this.#defragmenting = now.then(over, over);
+      return now;
     });
-    const over = (): void => this.#metrics?.defragInflight.set(0);
-    void next.then(over, over);
-    this.#defragmenting = next.catch(() => {});
-    return next;
+    return this.#nextDefragment;
   }
 
   async #timed<T>(

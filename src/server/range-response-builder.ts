@@ -14,6 +14,12 @@ export class RangeResponseBuilder implements Borrower {
   readonly #pieces: Uint8Array[] = [];
   #piece = new Uint8Array(FIRST_PIECE_BYTES);
   #used = 0;
+  #endedBytes = 0;
+
+  /** What the message takes in memory so far. */
+  get heldBytes(): number {
+    return this.#endedBytes + this.#piece.length;
+  }
 
   /** Copies one encoded KeyValue into the message. */
   take(bytes: Uint8Array, start: number, end: number): void {
@@ -40,7 +46,10 @@ export class RangeResponseBuilder implements Borrower {
   }
 
   #endPiece(): void {
-    if (this.#used > 0) this.#pieces.push(this.#piece.subarray(0, this.#used));
+    if (this.#used > 0) {
+      this.#pieces.push(this.#piece.subarray(0, this.#used));
+      this.#endedBytes += this.#piece.length;
+    }
     this.#used = 0;
   }
 }

@@ -48,6 +48,8 @@ export interface WatchHubOptions {
   readonly streamBacklogBytesMin: number;
   /** Further watches are refused with "too many requests". */
   readonly watchersMax: number;
+  /** Of the keys and range ends of all watches; beyond, further ones are refused, too. */
+  readonly keyBytesMax: number;
 }
 
 export const DEFAULT_WATCH_HUB_OPTIONS: WatchHubOptions = {
@@ -57,6 +59,7 @@ export const DEFAULT_WATCH_HUB_OPTIONS: WatchHubOptions = {
   hubBacklogBytesMax: 256 << 20,
   streamBacklogBytesMin: 64 << 10,
   watchersMax: 1_000_000,
+  keyBytesMax: 128 << 20,
 };
 
 export interface WatchHubStats {
@@ -243,6 +246,7 @@ export class WatchHub {
       encoder: this.#encoder,
       registry: this.#registry,
       watchersMax: this.#options.watchersMax,
+      keyBytesMax: this.#options.keyBytesMax,
       run: (operation) => this.#run(operation),
       backlogChanged: (byBytes, byEvents) => {
         this.#backlogBytes += byBytes;

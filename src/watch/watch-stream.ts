@@ -12,6 +12,7 @@ export interface StreamHost {
   readonly encoder: ResponseEncoder;
   readonly registry: WatcherRegistry;
   readonly watchersMax: number;
+  readonly keyBytesMax: number;
   /** Over it a stream is full; it may change at any time. */
   readonly streamBacklogBytesMax: number;
   /** Runs `operation` now or, if called from within a delivery, right after it. */
@@ -153,7 +154,11 @@ export class WatchStream {
     if (this.#watchers.has(request.watchId) && request.watchId !== 0n) {
       return 'mvcc: duplicate watch ID provided on the WatchStream';
     }
-    if (this.#host.registry.size >= this.#host.watchersMax) return 'etcdserver: too many requests';
+    const { registry, watchersMax, keyBytesMax } = this.#host;
+    const keyBytes = key.length + request.rangeEnd.length;
+    if (registry.size >= watchersMax || registry.keyBytes + keyBytes > keyBytesMax) {
+      return 'etcdserver: too many requests';
+    }
     return undefined;
   }
 

@@ -11,11 +11,17 @@ export class WatcherRegistry {
   readonly catchingUpIndex = new RangeIndex();
   readonly catchingUp = new Set<Watcher>();
   #stalled = 0;
+  #keyBytes = 0;
   #compacted = 0;
 
   /** Watchers that are not closed. */
   get size(): number {
     return this.synced.watchers + this.catchingUp.size + this.#stalled + this.#compacted;
+  }
+
+  /** Of the keys and range ends of all watchers that are not closed. */
+  get keyBytes(): number {
+    return this.#keyBytes;
   }
 
   /** Watchers that wait for events they should have. */
@@ -61,6 +67,9 @@ export class WatcherRegistry {
   }
 
   #enter(watcher: Watcher, state: WatcherState): void {
+    const wasClosed = watcher.state === 'closed';
+    if (wasClosed && state !== 'closed') this.#keyBytes += keyBytesOf(watcher);
+    else if (!wasClosed && state === 'closed') this.#keyBytes -= keyBytesOf(watcher);
     watcher.state = state;
     watcher.round = 0;
   }
@@ -75,4 +84,8 @@ export class WatcherRegistry {
       this.#stalled--;
     } else if (watcher.state === 'compacted') this.#compacted--;
   }
+}
+
+function keyBytesOf({ key, end }: Watcher): number {
+  return key.length + (end?.length ?? 0);
 }

@@ -4,8 +4,11 @@
  */
 import { JSON_METHODS } from '../../gen/json-schema.ts';
 import { ALL_SERVICES } from '../../gen/services.ts';
+import type { HeldBytes } from '../../server/held-bytes.ts';
+import { HeldByRequest } from '../held-by-request.ts';
 import { goJson, type HttpRequest, type HttpResponse } from '../http-message.ts';
 import { GatewayCall } from './gateway-call.ts';
+import { GrowingBuffer } from './growing-buffer.ts';
 import { JsonScanner, JsonSyntaxError } from './json-scanner.ts';
 import { GATEWAY_PATHS } from './paths.ts';
 import type { GatewayCalls, GatewayReceiver } from './ports.ts';
@@ -30,6 +33,8 @@ const OK_HEADERS = { ...JSON_TYPE, 'Grpc-Metadata-Content-Type': 'application/gr
 /** Base64 makes a third more of a message; the rest is for names, spaces and escapes. */
 const BODY_FACTOR = 2;
 const BODY_OVERHEAD_BYTES = 64 * 1024;
+/** Bodies beyond it take their time to decode. */
+const LARGE_BODY_BYTES = 64 * 1024;
 /** Answers up to this length are sent in one piece. */
 const SHORT_ANSWER_CHARS = 64 * 1024;
 /** How long printing may hold up others. */
@@ -52,9 +57,13 @@ export class JsonGateway {
   readonly #calls: GatewayCalls;
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #bodyBytesMax: number;
+  readonly #held: HeldBytes;
+  /** Large bodies, one in a turn of the event loop. */
+  #decoded: Promise<void> = Promise.resolve();
 
-  constructor(calls: GatewayCalls) {
+  constructor(calls: GatewayCalls, held: HeldBytes) {
     this.#calls = calls;
+    this.#held = held;
     this.#routes = makeRoutes();
     this.#bodyBytesMax = BODY_FACTOR * calls.maxReceiveBytes + BODY_OVERHEAD_BYTES;
   }
@@ -70,7 +79,8 @@ export class JsonGateway {
       const receiver = call.open(this.#calls, route.path);
       receiver.message(message);
       receiver.halfClosed();
-      return route.responseStream ? await streamAnswer(route, call) : await unaryAnswer(route, call);
+      if (route.responseStream) return await streamAnswer(route, call);
+      return await unaryAnswer(route, call, new HeldByRequest(this.#held, () => request.abort()));
     } catch (error) {
       return errorAnswer(statusOf(error));
     }
@@ -105,17 +115,28 @@ export class JsonGateway {
 
   /** The one message of a request without a stream: the first value in the body; none at all stands for an empty message. */
   async #readRequest(route: Route, request: HttpRequest): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    for await (const chunk of request.body) {
-      bytes += chunk.length;
-      if (bytes > this.#bodyBytesMax) throw tooLarge(bytes, this.#calls.maxReceiveBytes);
-      chunks.push(chunk);
+    const body = new GrowingBuffer();
+    const held = new HeldByRequest(this.#held, () => request.abort());
+    try {
+      for await (const chunk of request.body) {
+        const before = body.capacity;
+        body.push(chunk);
+        if (body.length > this.#bodyBytesMax) throw tooLarge(body.length, this.#calls.maxReceiveBytes);
+        held.changed(body.capacity - before);
+      }
+      if (body.length > LARGE_BODY_BYTES) await this.#turn();
+      const scanner = new JsonScanner(this.#bodyBytesMax);
+      for (const json of scanner.push(body.bytes)) return this.#decode(route, json);
+      const last = scanner.end();
+      return last === undefined ? new Uint8Array() : this.#decode(route, last);
+    } finally {
+      held.over();
     }
-    const scanner = new JsonScanner(this.#bodyBytesMax);
-    for (const json of scanner.push(Buffer.concat(chunks))) return this.#decode(route, json);
-    const last = scanner.end();
-    return last === undefined ? new Uint8Array() : this.#decode(route, last);
+  }
+
+  #turn(): Promise<void> {
+    this.#decoded = this.#decoded.then(() => new Promise((resolve) => setImmediate(resolve)));
+    return this.#decoded;
   }
 
   #decode(route: Route, json: Buffer): Uint8Array {
@@ -145,13 +166,20 @@ function makeRoutes(): Map<string, Route> {
   );
 }
 
-async function unaryAnswer(route: Route, call: GatewayCall): Promise<HttpResponse> {
-  const message = await call.next();
-  if (message === undefined) return errorAnswer(call.status ?? UNKNOWN);
-  const pieces = await unaryPrinter.printInTurns(route.response, message, new EventLoopTurns());
-  const chars = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const body = chars <= SHORT_ANSWER_CHARS ? pieces.join('') : inChunks(pieces);
-  return { status: 200, headers: OK_HEADERS, body };
+async function unaryAnswer(route: Route, call: GatewayCall, held: HeldByRequest): Promise<HttpResponse> {
+  let body: HttpResponse['body'] | undefined;
+  try {
+    const message = await call.next();
+    if (message === undefined) return errorAnswer(call.status ?? UNKNOWN);
+    held.changed(message.length);
+    const pieces = await unaryPrinter.printInTurns(route.response, message, new EventLoopTurns());
+    const chars = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    body = chars <= SHORT_ANSWER_CHARS ? pieces.join('') : inChunks(pieces, held);
+    held.changed(chars - message.length);
+    return { status: 200, headers: OK_HEADERS, body };
+  } finally {
+    if (typeof body !== 'object') held.over();
+  }
 }
 
 /** Comes with the first message, or with the end where there is none. */
@@ -182,15 +210,20 @@ async function* only(text: string): AsyncGenerator<string> {
   yield text;
 }
 
-async function* inChunks(pieces: readonly string[]): AsyncGenerator<string> {
-  let chunk = '';
-  for (const piece of pieces) {
-    chunk += piece;
-    if (chunk.length < SHORT_ANSWER_CHARS) continue;
+async function* inChunks(pieces: readonly string[], held: HeldByRequest): AsyncGenerator<string> {
+  try {
+    let chunk = '';
+    for (const piece of pieces) {
+      chunk += piece;
+      if (chunk.length < SHORT_ANSWER_CHARS) continue;
+      yield chunk;
+      held.changed(-chunk.length);
+      chunk = '';
+    }
     yield chunk;
-    chunk = '';
+  } finally {
+    held.over();
   }
-  yield chunk;
 }
 
 class EventLoopTurns implements Turns {

@@ -3,6 +3,8 @@
  * etcd get to see. Keeps no more of the nesting than a byte a level, so that depth costs no stack.
  */
 
+import { GrowingBuffer } from './growing-buffer.ts';
+
 /** Go's limit. */
 const DEPTH_MAX = 10_000;
 
@@ -43,18 +45,28 @@ export class JsonScanner {
   #literal = '';
   #literalAt = 0;
   /** Of the value at hand, from its first byte on. */
-  #pending: Buffer = Buffer.alloc(0);
+  readonly #pending = new GrowingBuffer();
 
   /** Throws for a value that is longer. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
   }
 
-  /** Every value that is complete with this chunk. Throws JsonSyntaxError where one can not go on like that. */
+  /** What it keeps takes so much memory. */
+  get heldBytes(): number {
+    return this.#pending.capacity;
+  }
+
+  /** Every value that is complete with this chunk; valid until the next chunk. Throws JsonSyntaxError where one can not go on like that. */
   *push(chunk: Uint8Array): Generator<Buffer> {
-    const view = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    let data = this.#pending.length === 0 ? view : Buffer.concat([this.#pending, view]);
     let at = this.#pending.length;
+    let data = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    if (at > 0) {
+      this.#pending.push(chunk);
+      data = this.#pending.bytes;
+    }
+    const isJoined = at > 0;
+    let done = 0;
     let start = 0;
     while (at < data.length) {
       const byte = data[at] ?? 0;
@@ -68,6 +80,7 @@ export class JsonScanner {
         yield data.subarray(start, end);
         this.#state = State.value;
         data = data.subarray(end);
+        done += end;
         at = 0;
         start = 0;
       } else {
@@ -75,15 +88,17 @@ export class JsonScanner {
       }
     }
     if (data.length - start > this.#bytesMax) throw new JsonSyntaxError('request body is too large');
-    this.#pending = data.subarray(start);
+    if (isJoined) this.#pending.shift(done + start);
+    else this.#pending.push(data.subarray(start));
+    if (this.#pending.length === 0) this.#pending.clear();
   }
 
   /** The bytes end here: a number may be complete now. Throws for a value that is not. */
   end(): Buffer | undefined {
-    const rest = this.#pending;
+    const rest = this.#pending.bytes;
     if (rest.length === 0) return undefined;
     if (this.#nesting.length > 0 || !isNumberEnd(this.#state)) throw new JsonSyntaxError('unexpected EOF');
-    this.#pending = Buffer.alloc(0);
+    this.#pending.clear();
     return rest;
   }
 

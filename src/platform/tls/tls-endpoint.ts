@@ -1,11 +1,12 @@
 /** TLS towards one side, clients or peers: listeners that admit only whom the settings let in, and what a dialer needs. */
 import { X509Certificate } from 'node:crypto';
-import type { ConnectionOptions, SecureContext, Server, TLSSocket } from 'node:tls';
+import type { ConnectionOptions, SecureContext, TLSSocket } from 'node:tls';
 import tls from 'node:tls';
-import type { LookupFunction } from 'node:net';
+import type { LookupFunction, Server } from 'node:net';
 import { must } from '../../base/assert.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { KeyPairFiles, TlsSettings } from '../../ports/tls-settings.ts';
+import { LimitedLogger } from '../../server/limited-logger.ts';
 import { whyNotFrom, systemNames, type Names } from './address-check.ts';
 import { isFor, whyNotAllowed, whyRevoked } from './certificate-rules.ts';
 import { fileBackedCredentials, type Credentials } from './credentials.ts';
@@ -49,6 +50,7 @@ export class TlsEndpoint {
   /** A server that is still to be told to listen. The settings must name a certificate to show. */
   createServer({ chooseProtocol, onSecure }: TlsListenerOptions): Server {
     const { settings, side, logger } = this.#options;
+    const limited = new LimitedLogger(logger);
     return createTlsServer({
       credentials: must(this.#listening, 'a certificate for the listeners'),
       requiresCertificate: settings.requiresCertificate,
@@ -56,8 +58,8 @@ export class TlsEndpoint {
       whyRefused: (socket) => this.#whyRefused(socket),
       onSecure,
       onRejected: (socket, remote, error) => {
-        const certificate = socket.destroyed ? undefined : socket.getPeerX509Certificate();
-        logger.warn(`rejected connection on ${side} endpoint`, {
+        const certificate = socket?.destroyed === false ? socket.getPeerX509Certificate() : undefined;
+        limited.warn(`rejected connection on ${side} endpoint`, {
           'remote-addr': remote,
           'server-name': serverNameOf(socket),
           ...(certificate !== undefined && { subject: certificate.subject, names: certificate.subjectAltName }),
@@ -150,7 +152,7 @@ function isSamePair(a: KeyPairFiles | undefined, b: KeyPairFiles | undefined): b
 }
 
 /** As the client named it; empty if it did not. */
-function serverNameOf(socket: TLSSocket): string {
-  const { servername } = socket as unknown as { readonly servername?: unknown };
+function serverNameOf(socket: TLSSocket | undefined): string {
+  const { servername } = (socket ?? {}) as unknown as { readonly servername?: unknown };
   return typeof servername === 'string' ? servername : '';
 }

@@ -3,6 +3,7 @@ import net, { type Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import type { FileBacked } from './file-backed.ts';
 import type { Credentials } from './credentials.ts';
+import { HandshakeGate } from './handshake-gate.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
@@ -14,14 +15,15 @@ export interface TlsServerOptions {
   /** Resolves with why the connection is refused although its handshake succeeded, or undefined. */
   readonly whyRefused: (socket: TLSSocket) => Promise<string | undefined>;
   readonly onSecure: (socket: TLSSocket) => void;
-  readonly onRejected: (socket: TLSSocket, remote: string, error: string) => void;
+  /** `socket` undefined: before its handshake began. */
+  readonly onRejected: (socket: TLSSocket | undefined, remote: string, error: string) => void;
 }
 
 /** The server is still to be told to listen. */
-export function createTlsServer(options: TlsServerOptions): tls.Server {
+export function createTlsServer(options: TlsServerOptions): net.Server {
   const { credentials, requiresCertificate, chooseProtocol, onRejected } = options;
   let inUse = credentials.lastGood;
-  const server = tls.createServer({
+  const shaking = tls.createServer({
     ...inUse,
     ...(chooseProtocol !== undefined && {
       ALPNCallback: ({ protocols }: { protocols: string[] }) => chooseProtocol(protocols),
@@ -31,18 +33,34 @@ export function createTlsServer(options: TlsServerOptions): tls.Server {
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     noDelay: true,
   });
-  // Before the server's own listener, which begins the handshake.
-  server.prependListener('connection', (socket: Socket) => {
+  const gate = new HandshakeGate({
+    begin: (socket) => {
+      const current = credentials.lastGood;
+      if (current !== inUse) {
+        inUse = current;
+        shaking.setSecureContext(current);
+      }
+      shaking.emit('connection', socket);
+    },
+    onDropped: (socket, reason) => onRejected(undefined, remoteOf(socket), reason),
+  });
+  const over = (socket: TLSSocket): void => {
+    const raw = rawOf(socket);
+    if (raw !== undefined) gate.over(raw);
+  };
+  shaking.on('secureConnection', (socket) => {
+    over(socket);
+    void admit(socket, options);
+  });
+  shaking.on('tlsClientError', (error, socket) => {
+    over(socket);
+    onRejected(socket, remoteOf(rawOf(socket) ?? socket), describe(error, socket));
+  });
+  return net.createServer({ noDelay: true }, (socket) => {
     // A socket remembers who is at its other end once it was asked, even when it is closed.
     void socket.remoteAddress;
-    const current = credentials.lastGood;
-    if (current === inUse) return;
-    inUse = current;
-    server.setSecureContext(current);
+    gate.accept(socket);
   });
-  server.on('secureConnection', (socket) => void admit(socket, options));
-  server.on('tlsClientError', (error, socket) => onRejected(socket, remoteOf(socket), describe(error, socket)));
-  return server;
 }
 
 async function admit(socket: TLSSocket, { whyRefused, onSecure, onRejected }: TlsServerOptions): Promise<void> {
@@ -61,11 +79,12 @@ async function admit(socket: TLSSocket, { whyRefused, onSecure, onRejected }: Tl
   socket.destroy();
 }
 
-/** `_parent` is private: without it, all that is lost is the address in a line of the log. */
-function remoteOf(socket: TLSSocket): string {
-  const { _parent: raw } = socket as unknown as { readonly _parent?: Socket };
-  const address = socket.remoteAddress ?? raw?.remoteAddress;
-  const port = socket.remotePort ?? raw?.remotePort;
+/** `_parent` is private: without it, a handshake counts as one under way for longer than it is. */
+function rawOf(socket: TLSSocket): Socket | undefined {
+  return (socket as unknown as { readonly _parent?: Socket })._parent;
+}
+
+function remoteOf({ remoteAddress: address, remotePort: port }: Socket): string {
   if (address === undefined) return '@';
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
   return net.isIPv6(plain) ? `[${plain}]:${port}` : `${plain}:${port}`;

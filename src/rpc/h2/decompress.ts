@@ -1,6 +1,7 @@
 /** Messages that the client compressed; gzip is what etcd knows. */
 
 import { gunzip } from 'node:zlib';
+import { Queue } from '../../base/queue.ts';
 import { Code, EtcdError } from '../../base/etcd-error.ts';
 
 const GZIP_HEADER_BYTES = 10;
@@ -17,7 +18,38 @@ export function decompress(
     process.nextTick(() => done(error));
     return;
   }
-  gunzip(bytes, { maxOutputLength: Math.max(1, bytesMax) }, (error, message) => {
+  waiting.push({ bytes, bytesMax, done });
+  next();
+}
+
+interface Waiting {
+  readonly bytes: Buffer;
+  readonly bytesMax: number;
+  readonly done: (result: Buffer | EtcdError) => void;
+}
+
+/** The threads that decompress are those that sync the log: most of them are left to it. Each stream waits for one at most. */
+const RUNNING_MAX = 1;
+const waiting = new Queue<Waiting>();
+let running = 0;
+
+function next(): void {
+  if (running >= RUNNING_MAX) return;
+  const first = waiting.shift();
+  if (first === undefined) return;
+  running++;
+  inflate(first, (result) => {
+    running--;
+    first.done(result);
+    next();
+  });
+}
+
+/** In few steps: each of them waits for a thread. */
+const STEP_BYTES = 256 * 1024;
+
+function inflate({ bytes, bytesMax }: Waiting, done: (result: Buffer | EtcdError) => void): void {
+  gunzip(bytes, { maxOutputLength: Math.max(1, bytesMax), chunkSize: STEP_BYTES }, (error, message) => {
     if (error === null) done(message);
     else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
       done(

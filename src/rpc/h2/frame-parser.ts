@@ -26,18 +26,23 @@ export class FrameParser {
     return this.#prefaceBytes === PREFACE.length;
   }
 
-  /** Parses the chunk to its end; `isDone` asks before each frame whether to stop. */
-  feed(chunk: Buffer, isDone: () => boolean): void {
+  /**
+   * Parses the chunk to its end; `isDone` asks before each frame whether to stop. Returns how far it came: the rest is to be
+   * fed again, before anything else.
+   */
+  feed(chunk: Buffer, isDone: () => boolean): number {
     let at = this.isPrefaceComplete ? 0 : this.#preface(chunk);
     if (this.#partial !== undefined) at = this.#completePartial(chunk, at);
     const end = chunk.length;
-    while (end - at >= FRAME_HEADER_BYTES && !isDone()) {
+    while (end - at >= FRAME_HEADER_BYTES) {
+      if (isDone()) return at;
       const next = at + FRAME_HEADER_BYTES + payloadLength(chunk, at);
       if (next > end) break;
       this.#emit(chunk, at, next);
       at = next;
     }
-    if (at < end && !isDone()) this.#startPartial(chunk, at);
+    if (at < end) this.#startPartial(chunk, at);
+    return end;
   }
 
   #preface(chunk: Buffer): number {

@@ -2,11 +2,12 @@
 
 import type { Socket } from 'node:net';
 import { Code } from '../../base/etcd-error.ts';
+import type { Holder } from '../../server/held-bytes.ts';
 import { peerOf } from '../connection.ts';
 import { PingPolicy, TOO_MANY_PINGS } from '../ping-policy.ts';
 import type { ResolvedTransportOptions } from '../transport-options.ts';
 import type { Peer } from '../transport.ts';
-import { FloodGuard } from './flood-guard.ts';
+import { FloodGuard, calm } from './flood-guard.ts';
 import { FrameParser } from './frame-parser.ts';
 import type { FrameSink } from './frame-parser.ts';
 import { FrameWriter } from './frame-writer.ts';
@@ -37,10 +38,9 @@ const CONNECTION_WINDOW_BYTES = 8 * 1024 * 1024;
 const SOCKET_BYTES_MAX = 256 * 1024;
 /** Bytes in the socket from which a client that reads nothing, but makes us answer, is dropped. */
 const SOCKET_BYTES_FATAL = 4 * 1024 * 1024;
-/** Bytes that all streams hold, in and out, from which a new one is refused. */
-const HELD_BYTES_MAX = 256 * 1024 * 1024;
-/** How often, in new streams, the bytes held are added up. */
-const HELD_CHECK_STREAMS = 64;
+/** How long the frames of one connection may hold up others; it is looked at every so many frames. */
+const TURN_MS = 2;
+const TURN_FRAMES = 16;
 /** A limit where --max-concurrent-streams has none. */
 const OPEN_STREAMS_MAX = 100_000;
 const TOO_LARGE: Refusal = { httpStatus: 431, code: Code.ResourceExhausted, message: 'the headers are too large' };
@@ -57,7 +57,7 @@ export interface ConnectionOwner {
   closed(connection: H2Connection): void;
 }
 
-export class H2Connection implements FrameSink, StreamOwner {
+export class H2Connection implements FrameSink, StreamOwner, Holder {
   readonly peer: Peer;
   readonly writer = new FrameWriter();
   readonly encoder = new ResponseEncoder();
@@ -91,6 +91,11 @@ export class H2Connection implements FrameSink, StreamOwner {
   #isClosed = false;
   #nowMs: number;
   #cancelTimer: () => void;
+  /** What its streams hold in memory, and what they have let go of since the start. */
+  #heldBytes = 0;
+  #releasedBytes = 0;
+  /** Bytes that wait for the next turn of the event loop; reading waits with them. */
+  #later: Buffer | undefined;
   #pingSentMs: number | undefined;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
@@ -103,6 +108,7 @@ export class H2Connection implements FrameSink, StreamOwner {
     this.#streamsMax = Math.min(options.maxConcurrentStreams, OPEN_STREAMS_MAX);
     this.#nowMs = options.clock.monotonicMs();
     this.#cancelTimer = options.clock.after(HANDSHAKE_TIMEOUT_MS, () => this.destroy());
+    options.held.join(this);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('error', () => this.#close());
@@ -151,6 +157,30 @@ export class H2Connection implements FrameSink, StreamOwner {
 
   queued(): void {
     if (!this.isFlushDue) this.#owner.flushLater(this);
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  get releasedBytes(): number {
+    return this.#releasedBytes;
+  }
+
+  heldChanged(byBytes: number): void {
+    this.#heldBytes += byBytes;
+    if (byBytes < 0) this.#releasedBytes -= byBytes;
+    this.#owner.options.held.changed(byBytes);
+  }
+
+  evict(): void {
+    if (this.#isClosed) return;
+    const { logger } = this.#owner.options;
+    logger.warn('closing a gRPC connection that holds much memory', {
+      remote: this.peer.address,
+      bytes: this.#heldBytes,
+    });
+    this.#fail(calm('too much memory held'));
   }
 
   over(stream: H2Stream): void {
@@ -234,7 +264,7 @@ export class H2Connection implements FrameSink, StreamOwner {
     const isEnd = (flags & Flag.EndStream) !== 0;
     if ((flags & Flag.EndHeaders) === 0) {
       this.#headerBlock = new HeaderBlock(streamId, isEnd);
-      this.#headerBlock.add(buf.subarray(from, to));
+      this.#addToBlock(this.#headerBlock, buf.subarray(from, to));
     } else {
       this.#onHeaderBlock(streamId, isEnd, this.#decoder.decode(buf, from, to));
     }
@@ -245,11 +275,17 @@ export class H2Connection implements FrameSink, StreamOwner {
     const block = this.#headerBlock;
     if (block === undefined || block.streamId !== streamId) throw protocolError('CONTINUATION out of place');
     if (start === end) this.#guard.onIdleFrame(this.#nowMs);
-    block.add(buf.subarray(start, end));
+    this.#addToBlock(block, buf.subarray(start, end));
     if ((flags & Flag.EndHeaders) === 0) return;
     this.#headerBlock = undefined;
+    this.heldChanged(-block.bytes);
     const whole = block.whole();
     this.#onHeaderBlock(streamId, block.isEndOfStream, this.#decoder.decode(whole, 0, whole.length));
+  }
+
+  #addToBlock(block: HeaderBlock, part: Buffer): void {
+    block.add(part);
+    this.heldChanged(part.length);
   }
 
   #onWindowUpdate(streamId: number, buf: Buffer, start: number, end: number): void {
@@ -335,8 +371,7 @@ export class H2Connection implements FrameSink, StreamOwner {
     this.#lastStreamId = streamId;
     if (headers.isTooLarge) this.#refuse(streamId, isEnd, TOO_LARGE);
     else if (headers.fault !== undefined) this.#resetStream(streamId, ErrorCode.ProtocolError);
-    else if (this.#streams.size >= this.#streamsMax || this.#holdsTooMuch())
-      this.#resetStream(streamId, ErrorCode.RefusedStream);
+    else if (this.#streams.size >= this.#streamsMax) this.#resetStream(streamId, ErrorCode.RefusedStream);
     else if (headers.refusal !== undefined) this.#refuse(streamId, isEnd, headers.refusal);
     else this.#openStream(streamId, isEnd, headers);
   }
@@ -360,7 +395,11 @@ export class H2Connection implements FrameSink, StreamOwner {
     this.queued();
     if (streamId > this.#lastStreamId) return;
     this.#noteClosed(streamId);
-    this.#streams.get(streamId)?.reset();
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    stream.reset();
+    // It makes no difference to us whether the client resets its streams or has us do it.
+    this.#guard.onReset(this.#nowMs);
   }
 
   /** DATA for a stream that does not take any. */
@@ -388,13 +427,6 @@ export class H2Connection implements FrameSink, StreamOwner {
     return streamId > this.#lastStreamId || this.#recentlyClosed.includes(streamId);
   }
 
-  #holdsTooMuch(): boolean {
-    if (this.#lastStreamId % (2 * HELD_CHECK_STREAMS) !== 1 || this.#streams.size < HELD_CHECK_STREAMS) return false;
-    let bytes = 0;
-    for (const stream of this.#streams.all()) bytes += stream.heldBytes;
-    return bytes > HELD_BYTES_MAX;
-  }
-
   // ---- The socket ----
 
   #sendSettings(): void {
@@ -416,11 +448,36 @@ export class H2Connection implements FrameSink, StreamOwner {
   #onData(chunk: Buffer): void {
     if (this.#isClosed) return;
     this.#nowMs = this.#owner.options.clock.monotonicMs();
+    this.#parse(chunk);
+  }
+
+  /** For no longer than a turn; the rest comes in the next one. */
+  #parse(chunk: Buffer): void {
+    const { clock } = this.#owner.options;
+    let frames = 0;
+    const isDone = (): boolean => {
+      if (this.#isClosed) return true;
+      return ++frames % TURN_FRAMES === 0 && clock.monotonicMs() - this.#nowMs > TURN_MS;
+    };
     try {
-      this.#parser.feed(chunk, () => this.#isClosed);
+      const parsed = this.#parser.feed(chunk, isDone);
+      if (parsed < chunk.length && !this.#isClosed) this.#parseLater(chunk.subarray(parsed));
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #parseLater(rest: Buffer): void {
+    this.#later = rest;
+    this.#socket.pause();
+    setImmediate(() => {
+      const later = this.#later;
+      this.#later = undefined;
+      if (later === undefined || this.#isClosed) return;
+      this.#nowMs = this.#owner.options.clock.monotonicMs();
+      this.#parse(later);
+      if (this.#later === undefined) this.#socket.resume();
+    });
   }
 
   #onDrain(): void {
@@ -471,6 +528,9 @@ export class H2Connection implements FrameSink, StreamOwner {
     this.#cancelTimer();
     this.writer.clear();
     for (const stream of this.#streams.all()) stream.reset();
+    if (this.#headerBlock !== undefined) this.heldChanged(-this.#headerBlock.bytes);
+    this.#headerBlock = undefined;
+    this.#owner.options.held.leave(this);
     this.#owner.closed(this);
   }
 

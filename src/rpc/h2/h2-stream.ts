@@ -16,6 +16,10 @@ import type { QueuedSender, SendScheduler } from './send-scheduler.ts';
 
 /** SETTINGS_INITIAL_WINDOW_SIZE: what a client may send on a stream ahead of its call reading it. */
 export const STREAM_WINDOW_BYTES = 1024 * 1024;
+/** What an open stream takes in memory with its call, roughly. */
+const STREAM_BYTES = 2048;
+/** Requests up to it are part of that while they are worked on. */
+const SMALL_REQUEST_BYTES = 1024;
 
 /** The connection as its streams use it. */
 export interface StreamOwner {
@@ -30,6 +34,8 @@ export interface StreamOwner {
   written(): void;
   /** Something was queued: gets it going at the end of this turn. */
   queued(): void;
+  /** Its streams hold so much more in memory; less where it is negative. */
+  heldChanged(byBytes: number): void;
   /** Both sides are done, or one has reset the stream. */
   over(stream: H2Stream): void;
 }
@@ -64,6 +70,9 @@ export class H2Stream implements TransportCall, QueuedSender {
   #isOver = false;
   /** Since when the backlog was above the mark that onDrain reports. */
   #isAboveMark = false;
+  /** What the owner was told of. */
+  #reportedBytes: number;
+  readonly #baseBytes: number;
 
   constructor(owner: StreamOwner, id: number, headers: RequestHeaders, sendWindow: number) {
     this.#owner = owner;
@@ -72,6 +81,9 @@ export class H2Stream implements TransportCall, QueuedSender {
     this.timeoutMs = headers.grpcTimeout === undefined ? undefined : parseGrpcTimeout(headers.grpcTimeout);
     this.sendWindow = sendWindow;
     this.#encoding = headers.grpcEncoding;
+    this.#baseBytes = STREAM_BYTES + headers.bytes;
+    this.#reportedBytes = this.#baseBytes;
+    owner.heldChanged(this.#baseBytes);
   }
 
   /** The call may have been answered already. */
@@ -81,10 +93,6 @@ export class H2Stream implements TransportCall, QueuedSender {
 
   get isRemoteClosed(): boolean {
     return this.#isRemoteClosed;
-  }
-
-  get heldBytes(): number {
-    return (this.#inbound?.heldBytes ?? 0) + (this.#outbound?.bytes ?? 0);
   }
 
   // ---- Frames from the client ----
@@ -97,12 +105,15 @@ export class H2Stream implements TransportCall, QueuedSender {
     // Taken first: the answer to a unary call goes out while this is running.
     if (isEnd) this.#isRemoteClosed = true;
     if (this.#inbound === undefined && isOneMessage(buf, start, end)) {
-      this.#receiver?.message(buf.subarray(start + MESSAGE_PREFIX_BYTES, end));
+      const message = buf.subarray(start + MESSAGE_PREFIX_BYTES, end);
+      // A call that has not got its half-close may keep it, and with a view the whole receive buffer.
+      this.#receiver?.message(isEnd ? message : new Uint8Array(message));
     } else {
       this.#input().data(buf, start, end);
     }
     if (isEnd) this.endOfRequest();
     else if (!this.#isOver) this.#openWindow();
+    if (!isEnd || this.#inbound !== undefined || frameBytes > SMALL_REQUEST_BYTES) this.#account();
     return true;
   }
 
@@ -176,6 +187,7 @@ export class H2Stream implements TransportCall, QueuedSender {
 
   resumeReading(): void {
     this.#inbound?.resume();
+    this.#account();
     if (!this.#isOver) this.#openWindow();
   }
 
@@ -194,6 +206,7 @@ export class H2Stream implements TransportCall, QueuedSender {
     const at = writer.frame(FrameType.Data, 0, this.id, bytes);
     outbound.take(bytes, writer.target, at);
     this.sendWindow -= bytes;
+    this.#account();
     if (outbound.bytes === 0 && this.#pendingStatus !== undefined) {
       this.#writeStatus(this.#pendingStatus.code, this.#pendingStatus.message);
     }
@@ -212,6 +225,7 @@ export class H2Stream implements TransportCall, QueuedSender {
       this.#encoding,
       this.#owner.maxReceiveBytes,
       (error) => this.#fail(error),
+      () => this.#account(),
     );
     return this.#inbound;
   }
@@ -237,6 +251,7 @@ export class H2Stream implements TransportCall, QueuedSender {
 
   #queued(outbound: Outbound): void {
     if (outbound.bytes > DRAIN_MARK_BYTES) this.#isAboveMark = true;
+    this.#account();
     this.#owner.scheduler.add(this);
     this.#owner.queued();
   }
@@ -280,10 +295,26 @@ export class H2Stream implements TransportCall, QueuedSender {
     this.#owner.queued();
   }
 
+  /** Tells the owner what has changed in what is held here. */
+  #account(): void {
+    if (this.#isOver) return;
+    const held =
+      this.#baseBytes +
+      (this.#inbound?.heldBytes ?? 0) +
+      (this.#outbound?.bytes ?? 0) +
+      (this.#receiver?.heldBytes ?? 0);
+    if (held === this.#reportedBytes) return;
+    this.#owner.heldChanged(held - this.#reportedBytes);
+    this.#reportedBytes = held;
+  }
+
   #finish(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#isEnding = true;
     this.#outbound?.clear();
+    this.#owner.heldChanged(-this.#reportedBytes);
+    this.#reportedBytes = 0;
     this.#owner.over(this);
   }
 }

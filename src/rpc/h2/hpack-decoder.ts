@@ -70,7 +70,7 @@ export class HpackDecoder {
       // The table must stay in step with the client's, so the rest is decoded too, but not kept.
       if (listBytes > HEADER_LIST_BYTES_MAX) fields.length = 0;
     }
-    return new RequestHeaders(fields, listBytes > HEADER_LIST_BYTES_MAX);
+    return new RequestHeaders(fields, listBytes > HEADER_LIST_BYTES_MAX, listBytes);
   }
 
   #indexed(fields: string[]): void {

@@ -14,11 +14,15 @@ interface Held {
   readonly isCompressed: boolean;
 }
 
+/** What a held message takes besides its bytes. */
+const HELD_OVERHEAD_BYTES = 128;
+
 export class Inbound implements MessageSink {
   readonly #receiver: () => CallReceiver | undefined;
   readonly #encoding: string | undefined;
   readonly #bytesMax: number;
   readonly #fail: (error: EtcdError) => void;
+  readonly #changed: () => void;
   readonly #assembler: MessageAssembler;
   readonly #held: Held[] = [];
   #heldBytes = 0;
@@ -28,17 +32,22 @@ export class Inbound implements MessageSink {
   #isEnded = false;
   #isEndDelivered = false;
 
-  /** `receiver` returns undefined once the call is over; `fail` ends the call. */
+  /**
+   * `receiver` returns undefined once the call is over; `fail` ends the call; `changed` is told when heldBytes may have become
+   * less on its own account.
+   */
   constructor(
     receiver: () => CallReceiver | undefined,
     encoding: string | undefined,
     bytesMax: number,
     fail: (error: EtcdError) => void,
+    changed: () => void,
   ) {
     this.#receiver = receiver;
     this.#encoding = encoding;
     this.#bytesMax = bytesMax;
     this.#fail = fail;
+    this.#changed = changed;
     this.#assembler = new MessageAssembler(this, bytesMax);
   }
 
@@ -75,8 +84,8 @@ export class Inbound implements MessageSink {
 
   assembled(bytes: Buffer, isCompressed: boolean): void {
     if (this.#isPaused || this.#isDecompressing || this.#held.length > 0) {
-      this.#held.push({ bytes, isCompressed });
-      this.#heldBytes += bytes.length;
+      this.#held.push({ bytes: ownCopy(bytes), isCompressed });
+      this.#heldBytes += bytes.length + HELD_OVERHEAD_BYTES;
     } else {
       this.#deliver(bytes, isCompressed);
     }
@@ -92,14 +101,17 @@ export class Inbound implements MessageSink {
       return;
     }
     this.#isDecompressing = true;
+    this.#heldBytes += bytes.length;
     decompress(bytes, this.#encoding, this.#bytesMax, (result) => {
       this.#isDecompressing = false;
+      this.#heldBytes -= bytes.length;
       if (result instanceof EtcdError) {
         this.#fail(result);
       } else {
         this.#receiver()?.message(result);
         this.#release();
       }
+      this.#changed();
     });
   }
 
@@ -107,7 +119,7 @@ export class Inbound implements MessageSink {
     while (!this.#isPaused && !this.#isDecompressing) {
       const next = this.#held.shift();
       if (next === undefined) break;
-      this.#heldBytes -= next.bytes.length;
+      this.#heldBytes -= next.bytes.length + HELD_OVERHEAD_BYTES;
       this.#deliver(next.bytes, next.isCompressed);
     }
     const isDone = this.#isEnded && !this.#isPaused && !this.#isDecompressing && this.#held.length === 0;
@@ -115,4 +127,12 @@ export class Inbound implements MessageSink {
     this.#isEndDelivered = true;
     this.#receiver()?.halfClosed();
   }
+}
+
+/** A view would keep the whole receive buffer that it is in. */
+function ownCopy(bytes: Buffer): Buffer {
+  if (bytes.length === bytes.buffer.byteLength) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }

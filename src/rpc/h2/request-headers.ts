@@ -17,11 +17,14 @@ export class RequestHeaders implements RpcMetadata {
   readonly path: string | undefined;
   readonly grpcEncoding: string | undefined;
   readonly grpcTimeout: string | undefined;
+  /** What it takes in memory at most. */
+  readonly bytes: number;
   /** Names and values by turns. */
   readonly #fields: readonly string[];
 
-  constructor(fields: readonly string[], isTooLarge: boolean) {
+  constructor(fields: readonly string[], isTooLarge: boolean, bytes = 0) {
     this.#fields = fields;
+    this.bytes = bytes;
     this.isTooLarge = isTooLarge;
     this.fault = isTooLarge ? undefined : findFault(fields);
     this.path = this.get(':path');

@@ -16,6 +16,7 @@ import { KVService } from '../../gen/services.ts';
 import type { ServerCore } from '../../server/core.ts';
 import type { KvApi } from '../../server/kv-api.ts';
 import { rangeStream } from '../../server/range-stream.ts';
+import { checkTxnSize } from '../message-size.ts';
 import type { ServiceRegistry } from '../service-registry.ts';
 import { PiecedMessage, type UnaryResponse } from '../transport.ts';
 import { drained } from './drained.ts';
@@ -44,6 +45,7 @@ export function registerKv(registry: ServiceRegistry, core: ServerCore, kv: KvAp
     return encodeDeleteRangeResponse(core.withHeader(response));
   });
   registry.unary(Txn.path, (ctx, bytes) => {
+    checkTxnSize(bytes, core.parts.limits.txnOpsMax);
     const response = kv.txn(ctx, decodeTxnRequest(bytes), bytes);
     return response instanceof Promise ? response.then(encodeTxn) : encodeTxn(response);
   });

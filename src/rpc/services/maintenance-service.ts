@@ -14,6 +14,8 @@ import {
   encodeStatusResponse,
 } from '../../gen/rpc.ts';
 import { MaintenanceService } from '../../gen/services.ts';
+import { etcdError } from '../../base/etcd-error.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { ServerCore } from '../../server/core.ts';
 import { downgrade } from '../../server/downgrade.ts';
 import { moveLeader } from '../../server/leadership.ts';
@@ -21,10 +23,14 @@ import type { MaintenanceApi } from '../../server/maintenance-api.ts';
 import type { SnapshotSource } from '../../server/snapshot-source.ts';
 import type { ServiceRegistry } from '../service-registry.ts';
 import type { StreamCall } from '../transport.ts';
-import { drained } from './drained.ts';
+import { drainedWithin } from './drained.ts';
 
+/** For clients, at a time: each is a copy of the database on disk, and takes its time. */
+const SNAPSHOTS_MAX = 4;
 /** Snapshot bytes that the client has not taken; beyond, reading the snapshot pauses. */
 const SNAPSHOT_BACKLOG_BYTES = 1024 * 1024;
+/** For the client to take most of them: only so many snapshots can be open. */
+const SNAPSHOT_STALL_MS = 60_000;
 
 export function registerMaintenance(
   registry: ServiceRegistry,
@@ -63,9 +69,16 @@ export function registerMaintenance(
     await authenticator.requireAdmin(ctx);
     return encodeDowngradeResponse(await downgrade(core, decodeDowngradeRequest(bytes)));
   });
+  let open = 0;
   const sendSnapshot = async (call: StreamCall): Promise<void> => {
     await authenticator.requireAdmin(call.ctx);
-    await streamSnapshot(call, snapshots);
+    if (open >= SNAPSHOTS_MAX) throw etcdError('TooManyRequests');
+    open++;
+    try {
+      await streamSnapshot(call, snapshots, core.parts.clock);
+    } finally {
+      open--;
+    }
   };
   registry.serverStream(Snapshot.path, sendSnapshot, { isServedByLearner: () => true });
 }
@@ -88,7 +101,7 @@ function beforeBlob(remainingBytes: number, version: string, blobBytes: number):
 }
 
 /** Chunks of the file, then one with its SHA-256; the client checks that the size is a multiple of 512 plus 32. */
-async function streamSnapshot(call: StreamCall, snapshots: SnapshotSource): Promise<void> {
+async function streamSnapshot(call: StreamCall, snapshots: SnapshotSource, clock: Clock): Promise<void> {
   const snapshot = await snapshots.open();
   try {
     let sentBytes = 0;
@@ -96,7 +109,7 @@ async function streamSnapshot(call: StreamCall, snapshots: SnapshotSource): Prom
       if (call.ctx.cancelled) return;
       sentBytes += blob.length;
       call.send(beforeBlob(snapshot.sizeBytes - sentBytes, snapshot.version, blob.length), blob);
-      if (call.backlogBytes > SNAPSHOT_BACKLOG_BYTES) await drained(call);
+      if (call.backlogBytes > SNAPSHOT_BACKLOG_BYTES) await drainedWithin(call, clock, SNAPSHOT_STALL_MS);
     }
     call.send(encodeSnapshotResponse({ remainingBytes: 0, blob: snapshot.sha256(), version: snapshot.version }));
     call.end();

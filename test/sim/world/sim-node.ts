@@ -11,6 +11,7 @@ import { registerKv } from '../../../src/rpc/services/kv-service.ts';
 import { registerLease } from '../../../src/rpc/services/lease-service.ts';
 import { registerMaintenance } from '../../../src/rpc/services/maintenance-service.ts';
 import { registerWatch } from '../../../src/rpc/services/watch-service.ts';
+import { HeldBytes } from '../../../src/server/held-bytes.ts';
 import { KvApi } from '../../../src/server/kv-api.ts';
 import { MaintenanceApi } from '../../../src/server/maintenance-api.ts';
 import { AssertionError } from '../../../src/base/assert.ts';
@@ -392,7 +393,7 @@ export class SimProcess {
 
   #register(member: Member): void {
     const { core, hub, flusher, compactor } = member;
-    registerKv(this.services, core, new KvApi(core, compactor));
+    registerKv(this.services, core, new KvApi(core, compactor, new HeldBytes(core.parts.clock)));
     registerWatch(this.services, core, hub);
     registerLease(this.services, core, member.leaseApi);
     registerCluster(this.services, member.clusterApi);

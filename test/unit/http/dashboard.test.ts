@@ -68,6 +68,7 @@ async function rig() {
       query: new URLSearchParams(),
       isTls: false,
       signal: new AbortController().signal,
+      abort: () => {},
       body: (async function* () {})(),
       header: (name) => headers[name],
     };

@@ -63,6 +63,7 @@ async function ask(target: string, how: Ask = {}): Promise<HttpResponse> {
     isTls: how.isTls ?? false,
     body: (async function* () {})(),
     signal: new AbortController().signal,
+    abort: () => {},
   };
   const handler = how.isMetricsPort
     ? metricsEndpoints(options)
