@@ -46,8 +46,8 @@ const QUEUE_SPANS_MAX = 2048;
 const BATCH_SPANS_MAX = 512;
 const BATCH_DELAY_MS = 5000;
 const EXPORT_TIMEOUT_MS = 10_000;
-/** When the server stops, what is queued gets this long to reach the collector. */
-const STOP_MS = 300;
+/** When the server stops, what is queued gets this long to reach the collector: the process has to be gone soon. */
+const STOP_MS = 500;
 /** Version, trace id, parent's span id, flags; later versions may append more. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:$|-)/;
 /** Of which the server is to blame; the others end a span without a status. */
@@ -112,10 +112,10 @@ export class CallTracer {
     return span.isRecording() ? new CallSpan(span) : undefined;
   }
 
-  /** Resolves when what is queued was sent, or a moment later. */
-  async stop(): Promise<void> {
+  /** Resolves when what is queued was sent, at the latest after that time. */
+  async stop(graceMs = STOP_MS): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, STOP_MS)));
+    const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
     await Promise.race([this.#provider.shutdown().catch(() => {}), over]);
     clearTimeout(timer);
   }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test, vi } from 'vitest';
 import { HpackDecoder } from '../../../src/rpc/h2/hpack-decoder.ts';
+import { until } from '../../support/until.ts';
 import { describeTargets, type TargetGetter } from '../../support/target.ts';
 import {
   data,
@@ -260,7 +261,7 @@ describeTargets(
       client.send(headers(id, request(WATCH, {})), data(id, message(WATCH_A), 0));
     const goaways = (client: FrameClient): Frame[] => client.frames.filter(({ type }) => type === T.Goaway);
 
-    test('is told how many streams it may open, and refused one more', async () => {
+    test.concurrent('is told how many streams it may open, and refused one more', async () => {
       const client = await connect();
       const { payload } = await client.find(({ type, flags }) => type === T.Settings && (flags & F.Ack) === 0);
       const pairs = Array.from({ length: payload.length / 6 }, (_, i) => [
@@ -273,10 +274,11 @@ describeTargets(
       client.socket.destroy();
     });
 
-    test('that is idle is pinged, and dropped when it does not answer', async () => {
+    test.concurrent('that is idle is pinged, and dropped when it does not answer', async () => {
       const client = await connect();
       await vi.waitFor(() => client.find(({ type, flags }) => type === T.Ping && (flags & F.Ack) === 0), 20_000);
-      await expect.poll(() => client.isClosed, { timeout: 20_000 }).toBe(true);
+      await until('the end of the connection', () => Promise.resolve(client.isClosed));
+      expect(goaways(client)).toEqual([]);
     });
 
     /** Answers the server's pings, so that only those of the client count. */
@@ -292,7 +294,7 @@ describeTargets(
     }
 
     describe('that pings too often', () => {
-      test.each(['without', 'with'])('%s streams is sent away', async (how) => {
+      test.concurrent.each(['without', 'with'])('%s streams is sent away', async (how) => {
         const client = await connect();
         const stop = answerPings(client);
         if (how === 'with') openWatch(client, 1);
@@ -308,7 +310,7 @@ describeTargets(
       });
     });
 
-    test('that pings at the allowed pace stays, as long as it has a stream', async () => {
+    test.concurrent('that pings at the allowed pace stays, as long as it has a stream', async () => {
       const client = await connect();
       const stop = answerPings(client);
       openWatch(client, 1);
