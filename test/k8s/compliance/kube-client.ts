@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { Agent, request } from 'node:https';
 import type { Duplex } from 'node:stream';
@@ -47,14 +48,23 @@ export class KubeWatch extends StreamInbox<WatchEvent> {
   }
 }
 
-/** A small client of the Kubernetes API: JSON in and out, no retries, no caches. */
+/** Statuses of a server whose store is away for a moment. */
+const AWAY = new Set([429, 500, 502, 503, 504]);
+const RETRY_AFTER_MS = 300;
+
+/**
+ * A small client of the Kubernetes API: JSON in and out, no caches. It tries again for `patienceMs` while the store is away;
+ * by default not at all.
+ */
 export class KubeClient {
   readonly #access: Access;
+  readonly #patienceMs: number;
   readonly #url: URL;
   readonly #agent: Agent;
 
-  constructor(access: Access) {
+  constructor(access: Access, patienceMs = 0) {
     this.#access = access;
+    this.#patienceMs = patienceMs;
     this.#url = new URL(access.server);
     this.#agent = new Agent({
       keepAlive: true,
@@ -106,10 +116,21 @@ export class KubeClient {
     query?: Query,
     contentType = 'application/json',
   ): Promise<T> {
-    const { status, text } = await this.#send(method, path, body, query, contentType);
-    const answer = parsed(text);
-    if (status >= 400) throw new KubeError(method, path, status, answer);
-    return answer as T;
+    const deadlineMs = performance.now() + this.#patienceMs;
+    for (let tries = 1; ; tries++) {
+      const { status, text } = await this.#send(method, path, body, query, contentType);
+      const answer = parsed(text);
+      if (status < 400) return answer as T;
+      if (AWAY.has(status) && performance.now() < deadlineMs) {
+        await sleep(RETRY_AFTER_MS);
+        continue;
+      }
+      // What an earlier try did although it was answered with an error.
+      const made = method === 'POST' && status === 409 && at(answer, 'reason') === 'AlreadyExists';
+      if (tries > 1 && made) return await this.call('GET', `${path}/${String(at(body, 'metadata.name'))}`);
+      if (tries > 1 && method === 'DELETE' && status === 404) return answer as T;
+      throw new KubeError(method, path, status, answer);
+    }
   }
 
   /** Resolves when the server has accepted the watch. */

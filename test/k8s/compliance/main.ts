@@ -45,7 +45,9 @@ const seconds = (text: string | undefined): number | undefined =>
 
 async function checkCluster(title: string, access: Access, given: Given): Promise<CheckResult[]> {
   const id = `compliance-${randomBytes(3).toString('hex')}`;
-  const [client, other] = [new KubeClient(access), new KubeClient(access)];
+  // A store whose members are killed is away for moments.
+  const patienceMs = Number(values['kill-every']) > 0 ? 60_000 : 0;
+  const [client, other] = [new KubeClient(access, patienceMs), new KubeClient(access, patienceMs)];
   const context: Context = {
     client,
     other,
