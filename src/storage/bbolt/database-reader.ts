@@ -84,7 +84,7 @@ export class DatabaseReader {
     return buckets;
   }
 
-  /** The rows of a bucket, in key order. The bytes are the caller's. */
+  /** The rows of a bucket, in key order. The bytes are the caller's, in memory that all rows of a page share. */
   *rows(bucket: Uint8Array): Generator<DatabaseRow> {
     if (bucket.length < BUCKET_HEADER_BYTES) throw new DatabaseError(`a bucket of ${bucket.length} bytes`);
     const root = Number(viewOf(bucket).getBigUint64(0, true));
@@ -128,7 +128,7 @@ export class DatabaseReader {
       const keyEnd = start + view.getUint32(at + 8, true);
       const end = keyEnd + view.getUint32(at + 12, true);
       if (start < elementsEnd || end > page.length) throw new DatabaseError('a row reaches beyond its page');
-      yield { key: page.slice(start, keyEnd), value: page.slice(keyEnd, end), flags: view.getUint32(at, true) };
+      yield { key: page.subarray(start, keyEnd), value: page.subarray(keyEnd, end), flags: view.getUint32(at, true) };
     }
   }
 
