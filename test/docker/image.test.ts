@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ensurePki } from '../../scripts/kind/pki.ts';
 import { http } from '../support/http.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { etcdBinDir, NO_ETCD, startEtcd } from '../support/real-etcd.ts';
@@ -115,6 +116,7 @@ describe.skipIf(NO_ENGINE !== undefined)('the image', { timeout: 120_000 }, () =
 
     beforeAll(async () => {
       dir = await mkdtemp(join(tmpdir(), 'kubeadm-'));
+      await ensurePki({ ...PKI_PLAN, dir: join(dir, 'pki') });
     });
 
     afterAll(async () => {
@@ -124,17 +126,25 @@ describe.skipIf(NO_ENGINE !== undefined)('the image', { timeout: 120_000 }, () =
 
     /** As the kubelet would, from kubeadm's manifest. */
     async function start(): Promise<void> {
-      const flags = ['--detach', '--name', name, '--volume', `${dir}:/var/lib/etcd`, '--entrypoint', 'etcd'];
+      const pki = join(dir, 'pki', 'node-etcd-1');
+      const volumes = ['--volume', `${dir}/data:/var/lib/etcd`, '--volume', `${pki}:/etc/kubernetes/pki/etcd:ro`];
+      const flags = ['--detach', '--name', name, ...volumes, '--entrypoint', 'etcd'];
       await docker('run', ...flags, await image('kubeadm'), ...KUBEADM_FLAGS);
       const ready = ['exec', name, 'quorate', 'health', '--url', 'http://127.0.0.1:2381/readyz'];
       await expect.poll(() => docker(...ready), { timeout: 60_000, interval: 500 }).toBe('ok');
     }
 
-    const get = (key: string): Promise<string> => {
-      const request = `{ method: 'POST', body: JSON.stringify({ key: btoa('${key}') }) }`;
-      const value = `fetch('http://127.0.0.1:2379/v3/kv/range', ${request}).then((answer) => answer.json())
-        .then(({ kvs }) => console.log(atob(kvs[0].value)))`;
-      return docker('exec', name, 'node', '--eval', value);
+    /** With a certificate, or without. */
+    const get = (key: string, withCertificate = true): Promise<string> => {
+      const program = `
+        const file = (name) => require('node:fs').readFileSync('/etc/kubernetes/pki/etcd/' + name);
+        const options = { method: 'POST', ca: file('ca.crt') };
+        if (${withCertificate}) Object.assign(options, { cert: file('peer.crt'), key: file('peer.key') });
+        const request = require('node:https').request('https://127.0.0.1:2379/v3/kv/range', options, (response) => {
+          response.on('data', (body) => console.log(atob(JSON.parse(body).kvs[0].value)));
+        });
+        request.end(JSON.stringify({ key: btoa(${JSON.stringify(key)}) }));`;
+      return docker('exec', name, 'node', '--eval', program);
     };
 
     test('it runs with the command line of its static pod, on a directory of root', async () => {
@@ -148,8 +158,8 @@ describe.skipIf(NO_ENGINE !== undefined)('the image', { timeout: 120_000 }, () =
     if (!hasEtcd) console.warn(`skipped: ${NO_ETCD}`);
 
     test.skipIf(!hasEtcd)('and goes on with the data of the etcd that was there', async () => {
-      await rm(dir, { recursive: true });
-      const etcd = await startEtcd({ name: 'node-1', dataDir: dir });
+      await rm(join(dir, 'data'), { recursive: true });
+      const etcd = await startEtcd({ name: 'node-1', dataDir: join(dir, 'data') });
       const client = new RawClient(etcd.endpoint);
       await client.put({ key: '/registry/namespaces/default', value: 'kept' });
       client.close();
@@ -157,21 +167,37 @@ describe.skipIf(NO_ENGINE !== undefined)('the image', { timeout: 120_000 }, () =
       await etcd.exited();
       await start();
       expect(await get('/registry/namespaces/default')).toBe('kept');
+      await expect(get('/registry/namespaces/default', false)).rejects.toThrow(
+        /certificate required|ECONNRESET|hang up/,
+      );
     });
   });
 });
 
-/** As kubeadm 1.36 writes them, without the certificates' flags: those are tested with scripts/kind-up's certificates. */
+/** Its certificates; the image gets those of the one member. */
+const PKI_PLAN = { name: 'node', size: 1, tls: true, network: '', image: '' };
+
+const PKI = '/etc/kubernetes/pki/etcd';
+
+/** As kubeadm 1.36 writes them. */
 const KUBEADM_FLAGS = [
-  '--advertise-client-urls=http://127.0.0.1:2379',
+  '--advertise-client-urls=https://127.0.0.1:2379',
+  `--cert-file=${PKI}/server.crt`,
+  '--client-cert-auth=true',
   '--data-dir=/var/lib/etcd',
   '--feature-gates=InitialCorruptCheck=true',
-  '--initial-advertise-peer-urls=http://127.0.0.1:2380',
-  '--initial-cluster=node-1=http://127.0.0.1:2380',
-  '--listen-client-urls=http://127.0.0.1:2379',
+  '--initial-advertise-peer-urls=https://127.0.0.1:2380',
+  '--initial-cluster=node-1=https://127.0.0.1:2380',
+  `--key-file=${PKI}/server.key`,
+  '--listen-client-urls=https://127.0.0.1:2379',
   '--listen-metrics-urls=http://127.0.0.1:2381',
-  '--listen-peer-urls=http://127.0.0.1:2380',
+  '--listen-peer-urls=https://127.0.0.1:2380',
   '--name=node-1',
+  `--peer-cert-file=${PKI}/peer.crt`,
+  '--peer-client-cert-auth=true',
+  `--peer-key-file=${PKI}/peer.key`,
+  `--peer-trusted-ca-file=${PKI}/ca.crt`,
   '--snapshot-count=10000',
+  `--trusted-ca-file=${PKI}/ca.crt`,
   '--watch-progress-notify-interval=5s',
 ];
