@@ -3,7 +3,7 @@
  * The file may come from another member or from a broken disk: whatever it holds, reading it ends, and in nothing but a
  * DatabaseError. Pages have no checksums: what is found is what contradicts itself.
  */
-import { compareBytes } from '../../base/bytes.ts';
+import { EMPTY, compareBytes } from '../../base/bytes.ts';
 import type { File } from '../../ports/file-system.ts';
 import {
   BUCKET_HEADER_BYTES,
@@ -24,6 +24,14 @@ export interface DatabaseRow {
 interface Element extends DatabaseRow {
   readonly flags: number;
 }
+
+/** The keys that may be below a page: from one up to another, which is not among them. */
+interface KeyBounds {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array | undefined;
+}
+
+const ALL_KEYS: KeyBounds = { from: EMPTY, to: undefined };
 
 /** The largest page that bbolt makes. */
 const PAGE_BYTES_MAX = 64 * 1024;
@@ -97,9 +105,9 @@ export class DatabaseReader {
     return { pagesLeft: this.#meta.highWater, depth: 0 };
   }
 
-  *#tree(pageId: number, walk: Walk): Generator<Element> {
+  *#tree(pageId: number, walk: Walk, keys: KeyBounds = ALL_KEYS): Generator<Element> {
     if (walk.pagesLeft-- === 0 || ++walk.depth > DEPTH_MAX) throw new DatabaseError('the tree has no end');
-    yield* this.#elements(this.#page(pageId), walk);
+    yield* this.#elements(this.#page(pageId), walk, keys);
     walk.depth--;
   }
 
@@ -107,10 +115,10 @@ export class DatabaseReader {
     if (page.length >= PAGE_HEADER_BYTES && viewOf(page).getUint16(8, true) !== PAGE_LEAF) {
       throw new DatabaseError('a small bucket that is no leaf');
     }
-    yield* this.#elements(page, walk);
+    yield* this.#elements(page, walk, ALL_KEYS);
   }
 
-  *#elements(page: Uint8Array, walk: Walk): Generator<Element> {
+  *#elements(page: Uint8Array, walk: Walk, keys: KeyBounds): Generator<Element> {
     if (page.length < PAGE_HEADER_BYTES) throw new DatabaseError(`a page of ${page.length} bytes`);
     const view = viewOf(page);
     const flags = view.getUint16(8, true);
@@ -118,17 +126,21 @@ export class DatabaseReader {
     if (flags !== PAGE_LEAF && flags !== PAGE_BRANCH) throw new DatabaseError(`a page with flags ${flags} in a tree`);
     const elementsEnd = PAGE_HEADER_BYTES + count * ELEMENT_BYTES;
     if (elementsEnd > page.length) throw new DatabaseError(`a page of ${count} rows`);
+    if (flags === PAGE_BRANCH) yield* this.#children(page, walk, keys);
+    else for (let i = 0; i < count; i++) yield leafElement(page, view, i, keys);
+  }
+
+  /** What is below a branch. A child has the keys from its own in the branch up to the next one's. */
+  *#children(page: Uint8Array, walk: Walk, keys: KeyBounds): Generator<Element> {
+    const view = viewOf(page);
+    const count = view.getUint16(10, true);
+    if (count === 0) throw new DatabaseError('a branch without children');
+    let from = branchKey(page, view, 0, keys);
     for (let i = 0; i < count; i++) {
-      const at = PAGE_HEADER_BYTES + i * ELEMENT_BYTES;
-      if (flags === PAGE_BRANCH) {
-        yield* this.#tree(Number(view.getBigUint64(at + 8, true)), walk);
-        continue;
-      }
-      const start = at + view.getUint32(at + 4, true);
-      const keyEnd = start + view.getUint32(at + 8, true);
-      const end = keyEnd + view.getUint32(at + 12, true);
-      if (start < elementsEnd || end > page.length) throw new DatabaseError('a row reaches beyond its page');
-      yield { key: page.subarray(start, keyEnd), value: page.subarray(keyEnd, end), flags: view.getUint32(at, true) };
+      const to = i + 1 < count ? branchKey(page, view, i + 1, keys) : keys.to;
+      const child = Number(view.getBigUint64(PAGE_HEADER_BYTES + i * ELEMENT_BYTES + 8, true));
+      yield* this.#tree(child, walk, { from, to });
+      if (to !== undefined) from = to;
     }
   }
 
@@ -150,6 +162,35 @@ export class DatabaseReader {
     if (read !== length) throw new DatabaseError(`the file ends within page ${pageId}`);
     return bytes;
   }
+}
+
+function leafElement(page: Uint8Array, view: DataView, index: number, keys: KeyBounds): Element {
+  const at = PAGE_HEADER_BYTES + index * ELEMENT_BYTES;
+  const flags = view.getUint32(at, true);
+  const [position, keyBytes] = [view.getUint32(at + 4, true), view.getUint32(at + 8, true)];
+  const key = within(page, view, at + position, keyBytes);
+  const value = within(page, view, at + position + keyBytes, view.getUint32(at + 12, true));
+  check(key, keys);
+  return { key, value, flags };
+}
+
+function branchKey(page: Uint8Array, view: DataView, index: number, keys: KeyBounds): Uint8Array {
+  const at = PAGE_HEADER_BYTES + index * ELEMENT_BYTES;
+  const key = within(page, view, at + view.getUint32(at, true), view.getUint32(at + 4, true));
+  check(key, keys);
+  return key;
+}
+
+/** Bytes behind the elements of a page. */
+function within(page: Uint8Array, view: DataView, start: number, length: number): Uint8Array {
+  const elementsEnd = PAGE_HEADER_BYTES + view.getUint16(10, true) * ELEMENT_BYTES;
+  if (start < elementsEnd || start + length > page.length) throw new DatabaseError('a row reaches beyond its page');
+  return page.subarray(start, start + length);
+}
+
+function check(key: Uint8Array, { from, to }: KeyBounds): void {
+  const isIn = compareBytes(from, key) <= 0 && (to === undefined || compareBytes(key, to) < 0);
+  if (!isIn) throw new DatabaseError('a key that its page should not have');
 }
 
 function* ordered(elements: Iterable<Element>): Generator<Element> {
