@@ -1,6 +1,6 @@
 /** The client port with TLS, as those who use it do: etcdctl, HTTP, several listeners; certificates are renewed meanwhile. */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import { freePort } from '../support/free-port.ts';
 import { http } from '../support/http.ts';
 import { quorateCommand, startQuorate } from '../support/quorate-process.ts';
 import { etcdBinDir, NO_ETCD } from '../support/real-etcd.ts';
+import { quorateOutput, runQuorate, type CommandResult } from '../support/run-subcommand.ts';
 import { secureGet } from '../support/secure-http.ts';
 import type { ServerOptions, ServerProcess } from '../support/server-process.ts';
 
@@ -135,6 +136,26 @@ test('a renewed certificate is shown without a restart', async () => {
   expect(await serial()).toBe(server.serial);
   server = await authority.issue('server', { hosts: ['127.0.0.1'] });
   expect(await serial()).toBe(server.serial);
+});
+
+test('a snapshot is saved with --cacert, --cert and --key, and not without', async () => {
+  const { clientUrl, endpoint } = await start([`--trusted-ca-file=${authority.caFile}`, '--client-cert-auth']);
+  const file = join(folder.dir, 'backup.db');
+  const save = (...args: string[]): Promise<CommandResult> =>
+    runQuorate('snapshot', 'save', file, '--dial-timeout=1s', ...args);
+  const trusting = `--cacert=${authority.caFile}`;
+  for (const refused of [[], [trusting], [`--cert=${client.certFile}`, `--key=${client.keyFile}`]]) {
+    const { exitCode, error } = await save(`--endpoints=${clientUrl}`, ...refused);
+    expect([exitCode, error.split('\n').length]).toEqual([1, 1]);
+    expect(existsSync(file)).toBe(false);
+  }
+  const own = [`--cert=${client.certFile}`, `--key=${client.keyFile}`, '--dial-timeout=20s'];
+  for (const at of [clientUrl, endpoint]) {
+    expect(await save(`--endpoints=${at}`, trusting, ...own)).toMatchObject({ exitCode: 0, error: '' });
+    expect(await quorateOutput('snapshot', 'status', file)).toMatch(/^[0-9a-f]+, \d+, \d+, \d+ kB$/);
+    rmSync(file);
+  }
+  expect(await save(`--endpoints=${clientUrl}`, '--insecure-skip-tls-verify', ...own)).toMatchObject({ exitCode: 0 });
 });
 
 test('certificates made at the start outlive a restart', async () => {

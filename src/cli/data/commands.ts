@@ -165,7 +165,7 @@ async function hashKv(args: Args): Promise<string> {
 }
 
 async function show(args: Args, find: () => Promise<Fact[]>): Promise<string> {
-  const format = WRITE_OUT.find((known) => known === args['write-out']) ?? 'simple';
+  const format = WRITE_OUT.find((known) => known === text(args, 'write-out')) ?? 'simple';
   if (format === 'protobuf') throw new BadArguments('protobuf not supported as output format');
   return writeOut(await find(), format satisfies WriteOut);
 }
@@ -197,14 +197,19 @@ async function restoreSnapshot(args: Args): Promise<string> {
   return `Snapshot ${file} restored to ${dataDir}`;
 }
 
-function text(args: Args, name: string): string {
+/** Of an option that is given several times the last counts. */
+function valueOf(args: Args, name: string): unknown {
   const value = args[name];
-  if (Array.isArray(value)) throw new BadArguments(`--${name} is given twice`);
+  return Array.isArray(value) ? (value as unknown[]).at(-1) : value;
+}
+
+function text(args: Args, name: string): string {
+  const value = valueOf(args, name);
   return typeof value === 'string' ? value : '';
 }
 
 function wholeNumber(args: Args, name: string): number {
-  const value = args[name];
+  const value = valueOf(args, name);
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
   throw new BadArguments(`invalid argument for --${name}: a whole number, not less than 0`);
 }
