@@ -15,6 +15,9 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 dir="${QUORATE_DOCKER_DIR:-/var/lib/quorate-docker}"
 engine=''
 run=''
+# Of the machine, before the engine: whether it forwards, and what it does by default with what is to be forwarded.
+forwarding=''
+policy=''
 
 say() { printf 'with-engine: %s\n' "$*" >&2; }
 
@@ -31,29 +34,43 @@ end_engine() {
     say 'ending the engine'
     kill "$engine" 2>/dev/null || true
     wait "$engine" 2>/dev/null || true
+    restore_network
   fi
   if [ -n "$run" ]; then rm -rf "$run"; fi
   exit "$status"
 }
 
+# An engine leaves its bridge, its rules and a closed FORWARD chain behind.
+save_network() {
+  forwarding="$(cat /proc/sys/net/ipv4/ip_forward)"
+  policy="$(iptables -S FORWARD | sed -n 's/^-P FORWARD //p')"
+}
+
+restore_network() {
+  iptables-save | grep -v -e DOCKER -e docker0 | iptables-restore || true
+  iptables -P FORWARD "$policy" || true
+  printf '%s' "$forwarding" >/proc/sys/net/ipv4/ip_forward || true
+  if command -v ip >/dev/null; then ip link delete docker0 2>/dev/null || true; fi
+}
+
 # Without starting the service that the package brings: what this script starts, it ends.
 install_engine() {
-  local packages=(docker.io iptables) policy=/usr/sbin/policy-rc.d
+  local packages=(docker.io iptables) starts=/usr/sbin/policy-rc.d
   say 'installing docker.io'
   apt-get update -qq || return 1
   # Parts of docker.io in newer Debians.
   for package in docker-cli docker-buildx; do
     if [ -n "$(apt-cache madison "$package")" ]; then packages+=("$package"); fi
   done
-  if [ ! -e "$policy" ]; then
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod +x "$policy"
+  if [ ! -e "$starts" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$starts"
+    chmod +x "$starts"
   else
-    policy=''
+    starts=''
   fi
   local status=0
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null || status=1
-  if [ -n "$policy" ]; then rm -f "$policy"; fi
+  if [ -n "$starts" ]; then rm -f "$starts"; fi
   return "$status"
 }
 
@@ -61,6 +78,7 @@ start_engine() {
   mkdir -p "$dir"
   exec 9>"$dir/lock"
   flock --wait 600 9 || return 1
+  save_network
   # The socket's path must be short.
   run="$(mktemp -d /tmp/quorate-docker-XXXXXX)"
   export DOCKER_HOST="unix://$run/docker.sock"
