@@ -29,6 +29,8 @@ for part in bin sbin lib lib64; do
   mkdir -p "$root/usr/$part"
   ln -s "usr/$part" "$root/$part"
 done
+# A new machine has no lists yet.
+apt-cache show "${packages[@]}" >/dev/null 2>&1 || apt-get update -qq
 read -r -a wanted <<<"$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
   --no-enhances "${packages[@]}" | grep '^[a-z]' | sort -u | tr '\n' ' ')"
 (cd "$work/debs" && apt-get -qq -o APT::Sandbox::User= download "${wanted[@]}")
