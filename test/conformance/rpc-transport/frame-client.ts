@@ -6,6 +6,9 @@ import { type Frame, PREFACE, F, T, frame, settings } from '../../support/h2-fra
 
 export * from '../../support/h2-frames.ts';
 
+/** For what comes at once, but from a busy machine. */
+const WAIT_MS = 15_000;
+
 export class FrameClient {
   readonly socket: net.Socket;
   readonly frames: Frame[] = [];
@@ -44,7 +47,7 @@ export class FrameClient {
         if (found === undefined) throw new Error(`no such frame; got ${JSON.stringify(this.frames.map(brief))}`);
         return found;
       },
-      { timeout: 2000, interval: 2 },
+      { timeout: WAIT_MS, interval: 2 },
     );
   }
 
@@ -55,7 +58,7 @@ export class FrameClient {
       () => {
         if (!this.isClosed) throw new Error('the connection is still open');
       },
-      { timeout: 2000, interval: 2 },
+      { timeout: WAIT_MS, interval: 2 },
     );
     return [payload.readUInt32BE(4), payload.subarray(8).toString()];
   }
@@ -77,6 +80,12 @@ export class FrameClient {
     return Buffer.concat(
       this.frames.filter(({ type, streamId: id }) => type === T.Data && id === streamId).map(({ payload }) => payload),
     );
+  }
+
+  /** How many, without putting them together. */
+  bodyBytes(streamId: number): number {
+    const frames = this.frames.filter(({ type, streamId: id }) => type === T.Data && id === streamId);
+    return frames.reduce((sum, { payload }) => sum + payload.length, 0);
   }
 
   /** A PING and its answer: everything sent before has been looked at. */

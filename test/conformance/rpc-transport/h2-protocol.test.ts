@@ -482,7 +482,7 @@ describe('h2 transport, frame by frame', () => {
       await sleep(50);
       expect(server.streams[0]?.backlogBytes).toBeGreaterThan(10_000_000);
       client.socket.resume();
-      await vi.waitFor(() => expect(client.body(1).length).toBe(200 * 100_005 + 7), { timeout: 5000 });
+      await vi.waitFor(() => expect(client.bodyBytes(1)).toBe(200 * 100_005 + 7), { timeout: 25_000 });
       expect(server.streams[0]?.backlogBytes).toBe(0);
     });
   });

@@ -269,6 +269,7 @@ export function transportSuite(name: string, make: MakeTransport): void {
         let taken = 0;
         for (let i = 0; i < 200; i++) chat.write(message, () => taken++);
         chat.end();
+        await vi.waitFor(() => expect(server.streams).toHaveLength(1), { timeout: 15_000 });
         await sleep(100);
         expect(server.received.length).toBeLessThan(100);
         expect(taken).toBeLessThan(200);
