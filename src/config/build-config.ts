@@ -33,6 +33,8 @@ const CATCHUP_ENTRIES_DEFAULT = 5_000;
 const BACKEND_BATCH_INTERVAL_MS_DEFAULT = 1000;
 const COMPACTION_BATCH_LIMIT_DEFAULT = 1_000;
 const COMPACTION_SLEEP_MS_DEFAULT = 10;
+/** As etcd: shorter ones would not stand the pauses between two heartbeats of a connection. */
+const RAFT_TIMEOUT_MS_MIN = 5_000;
 const CONCURRENT_STREAMS_MAX = 2 ** 32 - 1;
 const PROGRESS_NOTIFY_MS_DEFAULT = 600_000;
 /** As etcd: there is no option for it. */
@@ -134,8 +136,11 @@ type LimitField =
   | 'maxTxnOps'
   | 'maxRequestBytes'
   | 'maxConcurrentStreams'
-  | 'compactionBatchLimit'
-  | 'compactionSleepMs'
+  | 'compactionPauses'
+  | 'startDefragMegabytes'
+  | 'reusePort'
+  | 'raftReadTimeoutMs'
+  | 'raftWriteTimeoutMs'
   | 'watchProgressNotifyMs'
   | 'downgradeCheckMs'
   | 'corruptCheckMs'
@@ -151,8 +156,11 @@ function limits(values: OptionValues): Pick<ServerConfig, LimitField> {
     maxTxnOps: values.get('max-txn-ops'),
     maxRequestBytes: values.get('max-request-bytes'),
     maxConcurrentStreams: values.get('max-concurrent-streams') || CONCURRENT_STREAMS_MAX,
-    compactionBatchLimit: positiveOr(values.get('compaction-batch-limit'), COMPACTION_BATCH_LIMIT_DEFAULT),
-    compactionSleepMs: positiveOr(values.get('compaction-sleep-interval'), COMPACTION_SLEEP_MS_DEFAULT),
+    compactionPauses: compactionPauses(values),
+    startDefragMegabytes: values.get('bootstrap-defrag-threshold-megabytes'),
+    reusePort: values.get('socket-reuse-port'),
+    raftReadTimeoutMs: Math.max(RAFT_TIMEOUT_MS_MIN, values.get('raft-read-timeout')),
+    raftWriteTimeoutMs: Math.max(RAFT_TIMEOUT_MS_MIN, values.get('raft-write-timeout')),
     watchProgressNotifyMs: Math.max(
       positiveOr(values.get('watch-progress-notify-interval'), PROGRESS_NOTIFY_MS_DEFAULT),
       PROGRESS_NOTIFY_MS_MIN,
@@ -162,6 +170,15 @@ function limits(values: OptionValues): Pick<ServerConfig, LimitField> {
     compactHashCheckMs: values.get('compact-hash-check-time'),
     warningApplyMs: values.get('warning-apply-duration'),
     warningUnaryRequestMs: values.get('warning-unary-request-duration'),
+  };
+}
+
+/** Compaction gives way to requests by itself: it pauses only for who asks for it. */
+function compactionPauses(values: OptionValues): ServerConfig['compactionPauses'] {
+  if (!values.isSet('compaction-batch-limit') && !values.isSet('compaction-sleep-interval')) return undefined;
+  return {
+    batchRevisions: positiveOr(values.get('compaction-batch-limit'), COMPACTION_BATCH_LIMIT_DEFAULT),
+    sleepMs: positiveOr(values.get('compaction-sleep-interval'), COMPACTION_SLEEP_MS_DEFAULT),
   };
 }
 

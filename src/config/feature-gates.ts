@@ -48,7 +48,7 @@ export const FEATURE_GATES = {
   StopGRPCServiceOnDefrag: {
     default: false,
     stage: 'alpha',
-    support: 'noEffect',
+    support: 'supported',
     former: 'experimental-stop-grpc-service-on-defrag',
   },
   TxnModeWriteWithSharedBuffer: {

@@ -8,6 +8,7 @@ const STATUS: Readonly<Record<Support, string>> = {
   supported: 'yes',
   noEffect: 'no effect',
   unsupported: 'not yet',
+  removed: 'removed',
 };
 
 const INTRODUCTION = `# Flags
@@ -28,7 +29,8 @@ quorate takes etcd's flags under etcd's names, with etcd's defaults and rules. T
   and underscores.
 
 The column *here*: **yes** does what etcd does. **no effect** is accepted, and another value than the default is logged once as
-without effect. **not yet**: another value than the default ends the start with one line that names the flag.
+without effect. **not yet**: another value than the default ends the start with one line that names the flag; **removed**: likewise, for
+what etcd 3.6 has no more.
 `;
 
 export function flagsDoc(): string {

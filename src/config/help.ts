@@ -8,6 +8,7 @@ const REMARK: Readonly<Record<Support, string>> = {
   supported: '',
   noEffect: ' (accepted, without effect)',
   unsupported: ' (not supported yet)',
+  removed: ' (no longer there)',
 };
 /** Not worth the room in --help; docs/flags.md has them. */
 const HIDDEN_TITLES = new Set(['Ignored', 'Removed from etcd', 'Former switches of feature gates']);
@@ -19,6 +20,15 @@ const USAGE = `Usage:
 
   quorate --version
     Show the version.
+
+  quorate snapshot save | status | restore
+    Backups, as etcdutl and etcdctl make them (quorate snapshot --help).
+
+  quorate hashkv
+    The hash of a database file.
+
+  quorate health
+    Ask a server whether it is ready.
 
   quorate -h | --help
     Show this text.

@@ -4,8 +4,9 @@
  * supported: does what etcd's option does.
  * noEffect: accepted; a value other than the default is reported once as without effect.
  * unsupported: recognised; a value other than the default ends the start with one clear line.
+ * removed: likewise, as etcd itself has it no more.
  */
-export type Support = 'supported' | 'noEffect' | 'unsupported';
+export type Support = 'supported' | 'noEffect' | 'unsupported' | 'removed';
 
 /**
  * string   any text, or one of `choices`

@@ -1,6 +1,7 @@
 /** The configuration of a server: checked, complete and frozen. Derived from the options by build-config.ts. */
 import type { InitialMember } from '../server/bootstrap.ts';
 import type { AutoCompaction } from '../server/compaction-schedule.ts';
+import type { CompactionPauses } from '../server/compactor.ts';
 import type { TlsSettings } from '../ports/tls-settings.ts';
 import type { AuthConfig } from './auth-config.ts';
 import type { DiscoveryConfig } from './discovery-config.ts';
@@ -111,8 +112,14 @@ export interface ServerConfig {
   readonly maxTxnOps: number;
   readonly maxRequestBytes: number;
   readonly maxConcurrentStreams: number;
-  readonly compactionBatchLimit: number;
-  readonly compactionSleepMs: number;
+  /** undefined: compaction gives way to requests, and does not pause otherwise. */
+  readonly compactionPauses: CompactionPauses | undefined;
+  /** Megabytes that defragmenting at the start has to free; 0: never. */
+  readonly startDefragMegabytes: number;
+  /** On every listener. */
+  readonly reusePort: boolean;
+  readonly raftReadTimeoutMs: number;
+  readonly raftWriteTimeoutMs: number;
   /** undefined: only clients compact. */
   readonly autoCompaction: AutoCompaction | undefined;
   readonly watchProgressNotifyMs: number;

@@ -110,8 +110,10 @@ function checkTracing(values: OptionValues): void {
 
 function checkSupport(values: OptionValues): void {
   for (const [name, { alias, text }] of values.settings()) {
-    if (specOf(name).support !== 'unsupported' || !differsFromDefault(values, name)) continue;
-    throw new ConfigError(`flag --${alias} is not supported yet (set to ${JSON.stringify(text)})`);
+    const { support } = specOf(name);
+    if ((support !== 'unsupported' && support !== 'removed') || !differsFromDefault(values, name)) continue;
+    const problem = support === 'removed' ? 'is no longer there, as in etcd 3.6' : 'is not supported yet';
+    throw new ConfigError(`flag --${alias} ${problem} (set to ${JSON.stringify(text)})`);
   }
 }
 

@@ -72,6 +72,7 @@ export interface FrontEndParts {
 
 export class FrontEnd {
   readonly #health = new HealthStatus();
+  #isStopping = false;
   readonly #dispatcher: Dispatcher;
   /** Of those that wait for a lock or to be elected. */
   readonly #queue: KeyQueue;
@@ -86,7 +87,14 @@ export class FrontEnd {
     const kv = new KvApi(member.core, member.compactor, held, new ReadDurations(metrics));
     const source = new ServerHealth(member.core, kv);
     this.#queue = new KeyQueue({ core: member.core, kv, leases: member.leaseApi, hub: member.hub });
-    const maintenance = new MaintenanceApi(member.core, member.flusher, { ...metrics.mvcc, ...metrics.disk });
+    const maintenance = new MaintenanceApi(
+      member.core,
+      member.flusher,
+      { ...metrics.mvcc, ...metrics.disk },
+      (isUnderWay) => {
+        if (config.featureGates.StopGRPCServiceOnDefrag) this.#health.setServing(!isUnderWay && !this.#isStopping);
+      },
+    );
     const services = registerServices(parts, kv, this.#queue, maintenance);
     this.#health.register(services);
     this.#dispatcher = makeDispatcher(parts, services, source);
@@ -142,6 +150,7 @@ export class FrontEnd {
 
   /** Ends every call and connection, at the latest after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true;
     this.#health.setServing(false);
     this.#dispatcher.stop();
     this.#queue.stop();

@@ -131,6 +131,7 @@ export class Listeners {
         logger: this.#logger,
         tls: urls.some(({ secure }) => secure) ? this.#tls : undefined,
         alsoPlaintext: urls.some(({ secure }) => !secure),
+        reusePort: this.#config.reusePort,
       });
       this.#listeners.push(listener);
       return listener.port;

@@ -15,6 +15,7 @@ import type { LookAtVolume } from '../ports/volume.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
+import { defragAtStart } from './defrag-at-start.ts';
 import { checkIdentity, hasEtcdData } from './foreign-data.ts';
 import { listedFounders, type FindFounders } from './founders.ts';
 import { discardIncoming, importIncoming, incomingMetadata } from './incoming-snapshot.ts';
@@ -97,6 +98,7 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     isDiskBusy: () => backend.isWriting,
     onDiskFull: parts.onDiskFull,
   };
+  await defragAtStart(backend, config.startDefragMegabytes, logger);
   const buffer = new WriteBuffer(backend);
   const applied = readApplied(buffer);
   if (taken !== undefined) {

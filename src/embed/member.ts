@@ -182,6 +182,7 @@ export class Member {
       pendingBytes: () => state.buffer.bytes,
       monotonicMs: () => clock.monotonicMs(),
       metrics: compactionMetrics(parts.metrics, clock),
+      pauses: config.compactionPauses,
     });
     this.#node = this.#makeNode();
     this.#applyLoop = this.#makeApplyLoop();

@@ -33,6 +33,8 @@ export function httpPeerNetwork(config: ServerConfig, parts: PeerNetworkParts): 
         names,
         logger: logger.child('peer/http-peer-transport.ts'),
         metrics: metrics.network,
+        timing: { readMs: config.raftReadTimeoutMs, writeMs: config.raftWriteTimeoutMs },
+        reusePort: config.reusePort,
       }),
     calls: (clusterId) => new HttpPeerCalls({ clock, tls, names, clusterId, dialMs: DIAL_MS }),
   };

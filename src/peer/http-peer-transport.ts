@@ -31,6 +31,7 @@ export interface PeerTransportOptions {
   readonly tls?: PeerTls | undefined;
   readonly timing?: Partial<PeerTiming> | undefined;
   readonly limits?: Partial<PeerLimits> | undefined;
+  readonly reusePort?: boolean | undefined;
   readonly names?: NameLookup | undefined;
 }
 
@@ -54,8 +55,8 @@ export class HttpPeerTransport implements PeerTransport, PeerDirectory {
   constructor(options: PeerTransportOptions) {
     this.#options = options;
     this.#self = { ...options.self };
-    const { listenUrls: urls, tls, clock, logger } = options;
-    this.#server = new PeerServer({ urls, tls, clock, logger });
+    const { listenUrls: urls, tls, clock, logger, reusePort } = options;
+    this.#server = new PeerServer({ urls, tls, clock, logger, reusePort });
   }
 
   /** Of each TCP listener. */

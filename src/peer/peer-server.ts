@@ -24,6 +24,8 @@ export interface PeerServerOptions {
   readonly tls: PeerTls | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** SO_REUSEPORT. */
+  readonly reusePort?: boolean | undefined;
 }
 
 export class PeerServer {
@@ -92,7 +94,8 @@ export class PeerServer {
         reject(new Error(`cannot listen on ${url}: ${error.message}`, { cause: error }));
       });
       if ('path' in address) server.listen(address.path, resolve);
-      else server.listen(address.port, address.host, resolve);
+      else
+        server.listen({ port: address.port, host: address.host, reusePort: this.#options.reusePort ?? false }, resolve);
     });
     server.on('error', (error) => this.#options.logger.error('peer listener failed', { url, error }));
     this.#servers.push(server);

@@ -32,6 +32,8 @@ export interface ClientListenerOptions {
   /** With `tls`: it serves those that do without, too. */
   readonly alsoPlaintext?: boolean;
   readonly logger: Logger;
+  /** SO_REUSEPORT. */
+  readonly reusePort?: boolean;
 }
 
 export class ClientListener {
@@ -91,11 +93,11 @@ export class ClientListener {
   }
 
   #listen(): Promise<void> {
-    const { address } = this.#options;
+    const { address, reusePort = false } = this.#options;
     if ('path' in address) removeStaleSocket(address.path);
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ ...address, backlog: BACKLOG }, () => {
+      this.#server.listen({ ...address, backlog: BACKLOG, reusePort }, () => {
         this.#server.off('error', reject);
         this.#server.on('error', (error) =>
           this.#options.logger.warn('client listener failed', { error: error.message }),

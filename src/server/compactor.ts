@@ -16,6 +16,14 @@ export interface CompactorParts {
   readonly pendingBytes: () => number;
   readonly monotonicMs: () => number;
   readonly metrics?: CompactionMetrics | undefined;
+  /** Besides giving way to requests, as it always does. */
+  readonly pauses?: CompactionPauses | undefined;
+}
+
+/** --compaction-batch-limit and --compaction-sleep-interval: a pause after so many revisions. */
+export interface CompactionPauses {
+  readonly batchRevisions: number;
+  readonly sleepMs: number;
 }
 
 export interface CompactionMetrics {
@@ -65,7 +73,7 @@ export class Compactor {
     const flushed = new FlushedJob(job, this.#parts);
     const startMs = monotonicMs();
     try {
-      await jobs.run(flushed, () => flushed.isFlushing);
+      await jobs.run(flushed, () => flushed.mustWait);
       const tookMs = monotonicMs() - startMs;
       metrics?.totalMs.observe(tookMs);
       metrics?.finished();
@@ -93,8 +101,10 @@ export class Compactor {
 
 /** Has what it adds to the write buffer flushed, so much at a time. */
 class FlushedJob implements Job<undefined> {
-  /** No step should be made before it is over. */
-  isFlushing = false;
+  #isFlushing = false;
+  /** Until when it pauses, and how many revisions may be looked at before the next pause. */
+  #pausedUntilMs = 0;
+  #batchLeft: number;
   readonly #job: Job<unknown>;
   readonly #parts: CompactorParts;
   /** Added since the last flush that this asked for. */
@@ -103,13 +113,21 @@ class FlushedJob implements Job<undefined> {
   constructor(job: Job<unknown>, parts: CompactorParts) {
     this.#job = job;
     this.#parts = parts;
+    this.#batchLeft = parts.pauses?.batchRevisions ?? Infinity;
+  }
+
+  /** No step should be made just now. */
+  get mustWait(): boolean {
+    return this.#isFlushing || (this.#pausedUntilMs > 0 && this.#parts.monotonicMs() < this.#pausedUntilMs);
   }
 
   step(units: number): boolean {
     const { pendingBytes, monotonicMs, flusher, metrics } = this.#parts;
     const before = pendingBytes();
     const startMs = monotonicMs();
-    const isOver = this.#job.step(units);
+    const batch = Math.min(units, this.#batchLeft);
+    const isOver = this.#job.step(batch);
+    this.#count(batch);
     metrics?.pauseMs.observe(monotonicMs() - startMs);
     this.#addedBytes += pendingBytes() - before;
     if (this.#addedBytes < UNFLUSHED_BYTES_MAX) flusher.noteApplied();
@@ -117,11 +135,19 @@ class FlushedJob implements Job<undefined> {
     return isOver;
   }
 
+  #count(revisions: number): void {
+    const { pauses, monotonicMs } = this.#parts;
+    this.#batchLeft -= revisions;
+    if (pauses === undefined || this.#batchLeft > 0) return;
+    this.#batchLeft = pauses.batchRevisions;
+    this.#pausedUntilMs = monotonicMs() + pauses.sleepMs;
+  }
+
   #flush(): void {
     this.#addedBytes = 0;
-    this.isFlushing = true;
+    this.#isFlushing = true;
     this.#parts.flusher.flush(() => {
-      this.isFlushing = false;
+      this.#isFlushing = false;
     });
   }
 

@@ -29,13 +29,21 @@ export class MaintenanceApi {
   readonly #core: ServerCore;
   readonly #flusher: Flusher;
   readonly #metrics: MaintenanceMetrics | undefined;
+  readonly #onDefragment: (isUnderWay: boolean) => void;
   /** Only one rewrites the file at a time, and one more waits, on behalf of everyone who asked meanwhile. */
   #defragmenting: Promise<void> = Promise.resolve();
   #nextDefragment: Promise<void> | undefined;
 
-  constructor(core: ServerCore, flusher: Flusher, metrics?: MaintenanceMetrics) {
+  /** `onDefragment`: called when one begins (true), and when it is over. */
+  constructor(
+    core: ServerCore,
+    flusher: Flusher,
+    metrics?: MaintenanceMetrics,
+    onDefragment: (isUnderWay: boolean) => void = () => {},
+  ) {
     this.#core = core;
     this.#metrics = metrics;
+    this.#onDefragment = onDefragment;
     this.#flusher = flusher;
   }
 
@@ -100,8 +108,12 @@ export class MaintenanceApi {
     this.#nextDefragment ??= this.#defragmenting.then(() => {
       this.#nextDefragment = undefined;
       this.#metrics?.defragInflight.set(1);
+      this.#onDefragment(true);
       const now = this.#timed('backendDefragDuration', () => this.#defragmentNow());
-      const over = (): void => this.#metrics?.defragInflight.set(0);
+      const over = (): void => {
+        this.#metrics?.defragInflight.set(0);
+        this.#onDefragment(false);
+      };
       this.#defragmenting = now.then(over, over);
       return now;
     });

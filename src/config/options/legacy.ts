@@ -63,12 +63,12 @@ export const REMOVED_OPTIONS = [
     support: 'noEffect',
     help: 'How the store of the v2 API was to be retired.',
   },
-  { name: 'enable-v2', type: 'bool', default: 'false', support: 'unsupported', help: 'Serve the v2 API.' },
+  { name: 'enable-v2', type: 'bool', default: 'false', support: 'removed', help: 'Serve the v2 API.' },
   {
     name: 'experimental-enable-v2v3',
     type: 'string',
     default: '',
-    support: 'unsupported',
+    support: 'removed',
     help: 'Serve the v2 API from keys with this prefix.',
   },
   {
@@ -78,12 +78,12 @@ export const REMOVED_OPTIONS = [
     support: 'noEffect',
     help: 'How long a start waited for the cluster.',
   },
-  { name: 'discovery', type: 'string', default: '', support: 'unsupported', help: 'URL of a v2 discovery service.' },
+  { name: 'discovery', type: 'string', default: '', support: 'removed', help: 'URL of a v2 discovery service.' },
   {
     name: 'discovery-proxy',
     type: 'string',
     default: '',
-    support: 'unsupported',
+    support: 'removed',
     help: 'HTTP proxy towards that service.',
   },
   {
@@ -91,7 +91,7 @@ export const REMOVED_OPTIONS = [
     type: 'string',
     default: 'off',
     choices: ['off', 'readonly', 'on'],
-    support: 'unsupported',
+    support: 'removed',
     help: 'Run as a proxy of the v2 API.',
   },
   {

@@ -31,7 +31,7 @@ export const TUNING_OPTIONS = [
     default: '1000',
     support: 'supported',
     former: ['experimental-compaction-batch-limit'],
-    help: 'Revisions that compaction deletes in one batch. 0: the default.',
+    help: 'Revisions that compaction looks at between two pauses. Where neither this nor compaction-sleep-interval is set, it only gives way to requests.',
   },
   {
     name: 'compaction-sleep-interval',
@@ -61,7 +61,7 @@ export const TUNING_OPTIONS = [
     name: 'bootstrap-defrag-threshold-megabytes',
     type: 'uint',
     default: '0',
-    support: 'noEffect',
+    support: 'supported',
     former: ['experimental-bootstrap-defrag-threshold-megabytes'],
     help: 'Defragment at start when that frees at least so much. 0: never.',
   },

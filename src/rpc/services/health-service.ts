@@ -22,7 +22,7 @@ export class HealthStatus {
     return encodeHealthCheckResponse(this.#status);
   }
 
-  /** NOT_SERVING from the moment the server begins to stop. */
+  /** NOT_SERVING from the moment the server begins to stop, and during what it is told to make room for. */
   setServing(serving: boolean): void {
     if (serving === this.#serving) return;
     this.#serving = serving;

@@ -102,9 +102,7 @@ describe('keys', () => {
       security: { authorities: 'ca.pem' },
     });
     expect(fromFile('client-transport-security: {cert-file: "", auto-tls: false}').name).toBe('default');
-    expect(warnings(`--config-file=${FILE}`, {}, 'socket-options: {reuse-port: true}')).toEqual([
-      { message: 'flag has no effect', fields: { flag: '--socket-reuse-port', value: 'true' } },
-    ]);
+    expect(fromFile('socket-options: {reuse-port: true}').reusePort).toBe(true);
   });
 
   test('names of prototypes are keys like others', () => {

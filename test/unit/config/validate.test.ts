@@ -187,8 +187,8 @@ describe('discovery', () => {
 
 describe('what is not supported', () => {
   test.each([
-    ['--enable-v2', 'flag --enable-v2 is not supported yet'],
-    ['--proxy=on', 'flag --proxy is not supported yet'],
+    ['--enable-v2', 'flag --enable-v2 is no longer there, as in etcd 3.6 (set to "true")'],
+    ['--proxy=on', 'flag --proxy is no longer there, as in etcd 3.6 (set to "on")'],
   ])('%s', (flags, line) => expect(failure(flags)).toMatchObject({ line: expect.stringContaining(line), exitCode: 1 }));
 
   test('does not matter at its default', () => {
