@@ -77,7 +77,7 @@ const OWN_PLANE = { eventTtlSeconds: 15, compactionSeconds: 20 };
 async function checkOwnPlane(kind: ServerKind, binaries: Binaries): Promise<CheckResult[]> {
   const say = (line: string): void => console.log(`  ${line}`);
   console.log(`starting a control plane on ${kind}, ${values.members} member(s)`);
-  const options = { store: kind, members: Number(values.members), binaries, say, ...OWN_PLANE };
+  const options = { store: kind, members: Number(values.members), binaries, ...OWN_PLANE };
   const plane = await ControlPlane.start(options);
   try {
     const killEveryMs = Number(values['kill-every']) * 1000;

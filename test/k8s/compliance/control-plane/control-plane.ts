@@ -17,7 +17,6 @@ export interface ControlPlaneOptions {
   readonly binaries: Binaries;
   readonly eventTtlSeconds: number;
   readonly compactionSeconds: number;
-  readonly say: (line: string) => void;
 }
 
 const TOKEN = 'compliance';

@@ -157,7 +157,7 @@ export const BREAKAGES: readonly (readonly [check: string, what: string, breakIt
     })),
   ],
   ['optimistic lock: the second of two updates is refused', 'it is accepted', lockless('configmaps')],
-  ['optimistic lock: no increment is lost among contenders', 'updates overwrite', lockless('configmaps')],
+  ['optimistic lock: no update is lost among contenders', 'updates overwrite', lockless('configmaps')],
   ['finalizers: what is deleted stays until they are taken away', 'it stays for good', forgets(isRelease)],
   [
     'list: in pages the same as at once',

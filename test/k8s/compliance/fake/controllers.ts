@@ -37,7 +37,7 @@ export class Controllers {
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
-  #onChange({ type, place, doc }: Change): void {
+  #onChange({ type, place }: Change): void {
     const { resource } = place;
     if (type === 'DELETED') {
       if (resource === 'deployments') this.#soon(() => this.#removePods(place));
@@ -53,7 +53,6 @@ export class Controllers {
       this.#soon(() => this.#status(place, { phase: 'Pending' }));
     if (resource === 'events' && type === 'ADDED')
       this.#soon(() => this.#store.delete(place), this.#intervals.eventTtlMs);
-    void doc;
   }
 
   #soon(body: () => void, ms = SOON_MS): void {
