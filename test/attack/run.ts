@@ -46,7 +46,8 @@ export async function runAttack(attack: Attack, rig: Rig, durationMs: number): P
   } catch (error) {
     await memory.stop().catch(() => 0);
     await client.stop();
-    throw new Error(`${attack.name} on ${server.kind}: ${String(error)}\n${server.logTail(20)}`, { cause: error });
+    const reason = memory.peakMb > FATAL_MB ? `killed, for it passed ${FATAL_MB} MB` : String(error);
+    throw new Error(`${attack.name} on ${server.kind}: ${reason}\n${server.logTail(20)}`, { cause: error });
   }
 }
 
@@ -70,7 +71,7 @@ async function anonymousMb({ pid }: ServerProcess): Promise<number> {
   return Number(kib) / 1024;
 }
 
-function watchMemory(server: ServerProcess): { stop(): Promise<number> } {
+function watchMemory(server: ServerProcess): { stop(): Promise<number>; readonly peakMb: number } {
   let isOver = false;
   let peakMb = 0;
   const watch = async (): Promise<number> => {
@@ -88,6 +89,9 @@ function watchMemory(server: ServerProcess): { stop(): Promise<number> } {
     stop: () => {
       isOver = true;
       return watching;
+    },
+    get peakMb() {
+      return peakMb;
     },
   };
 }

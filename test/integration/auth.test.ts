@@ -114,6 +114,9 @@ describe('one member', () => {
     const before = await loginAt({ client }, 'root', 'toor');
     const { authRevision } = await before.call<{ authRevision: bigint }>('AuthStatus');
     expect(server.logTail(1000)).not.toMatch(/toor|secret|guess/);
+    const [prefix = ''] = tokenOf(before).split('.');
+    expect(prefix.length).toBeGreaterThan(10);
+    expect(server.logTail(1000)).not.toContain(prefix);
     await server.kill();
     // Neither the log nor the database holds a password.
     const onDisk = readdirSync(server.dataDir, { recursive: true, withFileTypes: true }).filter((file) =>
