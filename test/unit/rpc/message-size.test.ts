@@ -6,6 +6,7 @@ import {
   encodePutRequest,
   encodeTxnRequest,
   type RequestOpInit,
+  type TxnRequest,
   type TxnRequestInit,
 } from '../../../src/gen/rpc.ts';
 import { checkFields, checkTxnSize } from '../../../src/rpc/message-size.ts';
