@@ -3,13 +3,16 @@ import { expect, describe, test } from 'vitest';
 import { utf8Encode } from '../../../src/base/utf8.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import type { MemberState } from '../../../src/embed/member-state.ts';
+import { markTaken } from '../../../src/embed/open-log.ts';
 import { ConfChangeType, encodeConfChange, type ConfState, type EntryInit } from '../../../src/gen/raftpb.ts';
 import { encodeMember } from '../../../src/membership/member.ts';
 import { encodeKeyValue, encodeTombstone } from '../../../src/mvcc/key-value.ts';
 import { encodeRevision } from '../../../src/mvcc/revision.ts';
+import { silentLogger } from '../../../src/ports/logger.ts';
 import { encodeConfState } from '../../../src/server/conf-state.ts';
 import { DatabaseWriter } from '../../../src/storage/bbolt/database-writer.ts';
 import { PAGE_BYTES } from '../../../src/storage/bbolt/format.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { MemoryFileSystem } from '../../support/memory-file-system.ts';
 import { DATABASE_DIR, DATA_DIR, DataDirectory, WAL_DIR, closeState, confStateOf, uint64 } from './data-directory.ts';
 
@@ -72,15 +75,30 @@ const BEHIND = databaseOf({ index: 5, confState: confStateOf(1n, 2n), members: [
 async function prepared(seed = 1, database = BEHIND, entries: readonly EntryInit[] = [...FOUNDED, ...LATER]) {
   const directory = new DataDirectory(seed);
   await directory.writeLog({ term: 1, vote: 1n, commit: entries.length - 1 }, [], entries);
-  for (const [path, bytes] of [
-    [DATABASE, database],
-    [SNAP, utf8Encode('a snap file')],
-  ] as const) {
-    const file = directory.files.open(path, 'create');
-    file.writeDurable(bytes, 0);
-    file.close();
-  }
-  directory.files.syncDir(DATABASE_DIR);
+  writeFile(directory, DATABASE, database);
+  writeFile(directory, SNAP, utf8Encode('a snap file'));
+  return directory;
+}
+
+function writeFile({ files }: DataDirectory, path: string, bytes: Uint8Array): void {
+  const file = files.open(path, 'create');
+  file.writeDurable(bytes, 0);
+  file.close();
+  files.syncDir(DATABASE_DIR);
+}
+
+const RECEIVED = databaseOf({ index: 10, confState: confStateOf(1n, 2n, 3n), members: [1n, 2n, 3n] });
+
+/** The log says that a snapshot at index 10 has taken its place; the database is at index 2. */
+async function withReceivedSnapshot(): Promise<DataDirectory> {
+  const directory = await prepared(
+    1,
+    databaseOf({ index: 2, confState: confStateOf(1n, 2n), members: [1n, 2n] }),
+    FOUNDED,
+  );
+  const options = { fs: directory.files, dir: WAL_DIR, clock: new ManualClock(), logger: silentLogger };
+  const mark = { index: 10, term: 3, confState: confStateOf(1n, 2n, 3n) };
+  await markTaken({ ...options, segmentBytes: 1 << 16, fillAhead: false }, mark);
   return directory;
 }
 
@@ -187,6 +205,16 @@ describe('a data directory of etcd', () => {
     await closeState(state);
   });
 
+  test('of an etcd that died while it took over a snapshot from its leader: the database is the one that it had received', async () => {
+    const directory = await withReceivedSnapshot();
+    writeFile(directory, `${DATABASE_DIR}/000000000000000a.snap.db`, RECEIVED);
+    const state = await directory.open();
+    expect([state.applied.index, state.applied.confState.voters]).toEqual([10, [1n, 2n, 3n]]);
+    expect(state.cluster.members().map(({ id }) => id)).toEqual([1n, 2n, 3n]);
+    expect(directory.files.list(`${ASIDE}/member/snap`).length).toBe(3);
+    await closeState(state);
+  });
+
   test('comes after one that was set aside before', async () => {
     const directory = await prepared();
     directory.files.makeDir(ASIDE, 0o700);
@@ -233,6 +261,11 @@ describe('a data directory that cannot be taken over stays as it is, and the err
     const file = damaged.files.open(`${WAL_DIR}/${segment}`, 'write');
     file.writeDurable(new Uint8Array([0x55]), 60);
     expect(await refusal(damaged)).toContain('is corrupt at offset');
+  });
+
+  test('an older database than the log goes on from', async () => {
+    const text = await refusal(await withReceivedSnapshot());
+    expect(text).toContain(`the log goes on from 10: ${DATABASE_DIR}/000000000000000a.snap.db is missing`);
   });
 
   test('a full disk', async () => {
