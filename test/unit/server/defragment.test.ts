@@ -34,6 +34,6 @@ test.each([undefined, new Error('no space left')])(
     );
     expect(outcome).toBe(error);
     await Promise.resolve();
-  expect(seen).toEqual([true, 'defragment', false]);
+    expect(seen).toEqual([true, 'defragment', false]);
   },
 );
