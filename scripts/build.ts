@@ -34,6 +34,13 @@ await build({
   sourcemap: 'linked',
   legalComments: 'none',
   plugins: [embeddedUiAssets],
+  // Its other form looks for grpc-js at run time, beside the bundle: a second copy of it, if there is one at all.
+  alias: {
+    '@opentelemetry/otlp-grpc-exporter-base': join(
+      root,
+      'node_modules/@opentelemetry/otlp-grpc-exporter-base/dist/index.cjs',
+    ),
+  },
   // Has a native part, found relative to its own folder.
   external: ['lmdb'],
   banner: {

@@ -1,6 +1,7 @@
 /** Distributed tracing: what a collector gets, and that nothing depends on it. */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, describe, expect, test, vi } from 'vitest';
+import { withBundleForFile } from '../support/bundle-for-file.ts';
 import { startQuorate } from '../support/quorate-process.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { etcdBinDir, NO_ETCD, startEtcd } from '../support/real-etcd.ts';
@@ -12,6 +13,9 @@ vi.setConfig({ testTimeout: 120_000 });
 const hasEtcd = etcdBinDir() !== undefined;
 if (!hasEtcd) console.warn(`skipped with etcd: ${NO_ETCD}`);
 const PARENT = '0af7651916cd43dd8448eb211c80319c';
+
+// What is loaded only for tracing must be found from a bundle, too.
+withBundleForFile();
 
 const started: { stop(): Promise<void> | void }[] = [];
 afterAll(async () => {
