@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { bucketsOf, recordsOf, snapOf } from '../support/database-contents.ts';
+import { freePort } from '../support/free-port.ts';
 import { startQuorate } from '../support/quorate-process.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { etcdBinDir, etcdToolPath, NO_ETCD, startEtcd } from '../support/real-etcd.ts';
@@ -155,6 +156,31 @@ describe.skipIf(!available)('commands for snapshots', () => {
     const server = await start({ dataDir, flags: [`--wal-dir=${walDir}`] });
     expect(await withClient(server, (restored) => readEverything(restored))).toEqual(everything);
     await server.stop();
+  });
+
+  test('three members restored of one file are one cluster, an etcd among them', async () => {
+    const file = snapshotOf('quorate, saved by etcdctl');
+    const kinds = { a: startQuorate, b: startEtcd, c: startQuorate };
+    const urls: Record<string, string> = {};
+    for (const name of Object.keys(kinds)) urls[name] = `http://127.0.0.1:${await freePort()}`;
+    const cluster = Object.entries(urls).map(([name, url]) => `${name}=${url}`);
+    const servers = await Promise.all(
+      Object.entries(kinds).map(async ([name, start]) => {
+        const dataDir = join(dir, `member ${name}`);
+        const flags = [`--initial-cluster=${cluster.join()}`, `--initial-advertise-peer-urls=${urls[name]}`];
+        const restore = ['--data-dir', dataDir, '--name', name, '--bump-revision=1000', '--mark-compacted', ...flags];
+        await quorateOutput('snapshot', 'restore', file, ...restore);
+        return start({ name, dataDir, flags: [...flags, `--listen-peer-urls=${urls[name]}`], readyTimeoutMs: 60_000 });
+      }),
+    );
+    try {
+      const found = await Promise.all(servers.map((server) => withClient(server, (one) => readEverything(one))));
+      expect(found[0]?.revision).toBe(everything.revision + 1000n);
+      expect(found[1]).toEqual(found[0]);
+      expect(found[2]).toEqual(found[0]);
+    } finally {
+      await Promise.all(servers.map((server) => server.stop()));
+    }
   });
 
   test('a copy of a database is restored where its missing checksum is said not to matter', async () => {
