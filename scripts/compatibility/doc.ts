@@ -6,6 +6,7 @@ import { flagNote } from './flag-notes.ts';
 import { HTTP_PATHS, type Listener, type PathProbe } from './http-paths.ts';
 import { metricTable } from './metric-table.ts';
 import { RPCS } from './rpcs.ts';
+import { DISCOVERY, ON_THE_WIRE } from './wire.ts';
 import { ETCDCTL_COMMANDS, ETCDUTL_COMMANDS, ETCD_SUBCOMMANDS, type ToolCommand } from './tool-commands.ts';
 
 const INTRODUCTION = `# Compatibility with etcd
@@ -29,12 +30,15 @@ export function compatibilityDoc(): string {
     '## RPCs\n',
     'All of the protocol files in [proto](../proto), called by tests with the same expectations of quorate and of a real etcd.\n',
     entries('RPC', RPCS),
+    '## gRPC on the wire\n',
+    ON_THE_WIRE,
     '## HTTP paths\n',
     'A test sends a probe of each to both servers and compares the status; the gateway has suites of its own.\n',
     ...(['client', 'metrics', 'peer'] as const).map(httpSection),
     '## Flags\n',
     'With their variables `ETCD_…` and their keys in a file; defaults and meanings are in [flags.md](flags.md).\n',
     entries('flag', flags()),
+    DISCOVERY,
     '## Metrics\n',
     'Names, types, labels and buckets are compared with a real etcd in the same state, on one member and on three.\n',
     metrics(),
