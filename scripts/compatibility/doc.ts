@@ -61,7 +61,7 @@ function flagEntry(spec: OptionSpec): Entry {
   const note = flagNote(spec.name);
   if (spec.type === 'ignored') return { name, status: 'works', note: 'Ignored, as by etcd.' };
   if (spec.support === 'supported') return { name, status: 'works', note: '' };
-  if (spec.support === 'unsupported') return { name, status: 'not offered', note };
+  if (spec.support === 'unsupported' || spec.support === 'removed') return { name, status: 'not offered', note };
   return { name, status: 'differs', note: `Accepted, without effect. ${note}`.trim() };
 }
 
