@@ -56,7 +56,7 @@ export function faultsOf({ limits, baselineMb, peakMb, served, tally }: Outcome)
   const faults = (tally['connections'] ?? 0) > 0 ? [] : ['the attacker did nothing'];
   const roseMb = peakMb - baselineMb;
   if (roseMb > limits.memoryMb) faults.push(`memory rose by ${roseMb.toFixed(0)} MB, limit ${limits.memoryMb}`);
-  if (served.requests < 4) faults.push(`only ${served.requests} requests of the good client were answered`);
+  if (served.requests < 2) faults.push(`only ${served.requests} requests of the good client were answered`);
   const [failure] = served.failed;
   if (failure !== undefined) faults.push(`${served.failed.length} requests of the good client failed: ${failure}`);
   const worstMs = Math.max(served.worstMs, served.worstNewMs);
