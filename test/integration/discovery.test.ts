@@ -204,8 +204,15 @@ describe('through another etcd', () => {
     return { server, client };
   }
 
-  async function founders(kinds: readonly ServerKind[], discovery: readonly string[]) {
-    const all = [];
+  interface Founder {
+    readonly command: Command;
+    readonly name: string;
+    readonly flags: readonly string[];
+    readonly url: string;
+  }
+
+  async function founders(kinds: readonly ServerKind[], discovery: readonly string[]): Promise<Founder[]> {
+    const all: Founder[] = [];
     for (const [i, kind] of kinds.entries()) {
       const url = `http://127.0.0.1:${await freePort()}`;
       const flags = [
@@ -223,7 +230,7 @@ describe('through another etcd', () => {
   const flagsFor = (endpoint: string): string[] => [`--discovery-endpoints=${endpoint}`, `--discovery-token=${TOKEN}`];
 
   test.each(['quorate', ...(hasEtcd ? (['etcd'] as const) : [])] as const)(
-    'three quorate find each other through a %s; a fourth comes too late',
+    'three quorate find each other through a %s; who comes again or too late does not get in',
     async (kind) => {
       const { server, client } = await registry(kind);
       await client.put({ key: sizeKey, value: '3' });
@@ -245,13 +252,18 @@ describe('through another etcd', () => {
       await servers[0]?.restart();
       expect(servers[0]?.running).toBe(true);
       await client.put({ key: sizeKey, value: '3' });
+      const begin = async (member: Founder | undefined, name: string) =>
+        outputOf(member?.command ?? quorateCommand(), [
+          ...(member?.flags ?? []),
+          `--name=${name}`,
+          `--listen-client-urls=http://127.0.0.1:${await freePort()}`,
+          '--advertise-client-urls=http://127.0.0.1:1',
+        ]);
+      // A founder that has lost its data.
+      await servers[1]?.kill();
+      expect((await begin(found[1], 'm2')).out).toMatch(/member [0-9a-f]+ has already been bootstrapped/);
       const [late] = await founders(['quorate'], discovery);
-      const { code, out } = await outputOf(late?.command ?? quorateCommand(), [
-        ...(late?.flags ?? []),
-        '--name=m4',
-        `--listen-client-urls=http://127.0.0.1:${await freePort()}`,
-        '--advertise-client-urls=http://127.0.0.1:1',
-      ]);
+      const { code, out } = await begin(late, 'm4');
       expect(out).toContain('failed to join discovery cluster (discovery: cluster is full)');
       expect(code).toBe(1);
     },
