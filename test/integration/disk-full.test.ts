@@ -60,6 +60,15 @@ async function disarm(client: RawClient): Promise<void> {
   for (const { memberID } of alarms) await client.alarm({ action: 'DEACTIVATE', memberID, alarm: 'NOSPACE' });
 }
 
+/** Disarms, and puts: again where the server's look at the volume is from before there was room. */
+async function putAfterDisarm(client: RawClient, key: string): Promise<void> {
+  const attempt = async (): Promise<string> => {
+    await disarm(client);
+    return client.put({ key, value: VALUE }).then(() => 'done', String);
+  };
+  await expect.poll(attempt, { timeout: 20_000 }).toBe('done');
+}
+
 /** Takes all that is left of the volume. */
 function fillVolume(path: string): void {
   const fd = openSync(path, 'w');
@@ -76,64 +85,70 @@ function fillVolume(path: string): void {
   }
 }
 
-it('NOSPACE comes before the volume is full; reads and deletes go on, and writes when there is room again', async () => {
-  const server = await startQuorate({ dataDir: join(dir, 'data') });
-  const client = new RawClient(server.endpoint);
-  const { acked, error } = await putUntilFull(client);
-  expect(error).toBeInstanceOf(RpcError);
-  expect((error as RpcError).message).toContain(NO_SPACE);
-  expect(acked.length).toBeGreaterThan(10);
-  await expect.poll(async () => (await client.alarm({})).alarms.length).toBe(1);
-  expect(await http(`${server.clientUrl}/health`)).toMatchObject({
-    status: 503,
-    body: expect.stringContaining('NOSPACE'),
-  });
-  expect(server.logTail()).toContain('the volume of the data is nearly full');
-  await expectAll(client, acked);
-  const [first = '', ...rest] = acked;
-  const { header } = await client.deleteRange({ key: first });
-  await client.compact({ revision: header.revision, physical: true });
-  await expect(client.put({ key: 'k', value: 'v' })).rejects.toThrow(NO_SPACE);
+it(
+  'NOSPACE comes before the volume is full; reads and deletes go on, and writes when there is room again',
+  { timeout: 180_000 },
+  async () => {
+    const server = await startQuorate({ dataDir: join(dir, 'data'), readyTimeoutMs: 60_000 });
+    const client = new RawClient(server.endpoint);
+    const { acked, error } = await putUntilFull(client);
+    expect(error).toBeInstanceOf(RpcError);
+    expect((error as RpcError).message).toContain(NO_SPACE);
+    expect(acked.length).toBeGreaterThan(10);
+    await expect.poll(async () => (await client.alarm({})).alarms.length, { timeout: 20_000 }).toBe(1);
+    expect(await http(`${server.clientUrl}/health`)).toMatchObject({
+      status: 503,
+      body: expect.stringContaining('NOSPACE'),
+    });
+    expect(server.logTail()).toContain('the volume of the data is nearly full');
+    await expectAll(client, acked);
+    const [first = '', ...rest] = acked;
+    const { header } = await client.deleteRange({ key: first });
+    await client.compact({ revision: header.revision, physical: true });
+    await expect(client.put({ key: 'k', value: 'v' })).rejects.toThrow(NO_SPACE);
 
-  expect(mount('-o', `remount,size=${VOLUME_BYTES * 10}`, dir).ok).toBe(true);
-  await expect(client.put({ key: 'k', value: 'v' })).rejects.toThrow(NO_SPACE);
-  await disarm(client);
-  await client.put({ key: 'k', value: VALUE });
-  client.close();
-  await server.kill();
-  await server.restart();
-  const again = new RawClient(server.endpoint);
-  await expectAll(again, [...rest, 'k']);
-  again.close();
-  await server.stop();
-});
+    expect(mount('-o', `remount,size=${VOLUME_BYTES * 10}`, dir).ok).toBe(true);
+    await expect(client.put({ key: 'k', value: 'v' })).rejects.toThrow(NO_SPACE);
+    await putAfterDisarm(client, 'k');
+    client.close();
+    await server.kill();
+    await server.restart();
+    const again = new RawClient(server.endpoint);
+    await expectAll(again, [...rest, 'k']);
+    again.close();
+    await server.stop();
+  },
+);
 
-it('a volume that others have filled: the process lives, reads go on, and what was acknowledged is there later', async () => {
-  const server = await startQuorate({ dataDir: join(dir, 'data') });
-  const client = new RawClient(server.endpoint);
-  const acked = ['k0', 'k1'];
-  for (const key of acked) await client.put({ key, value: VALUE });
-  mkdirSync(join(dir, 'other'));
-  const filler = join(dir, 'other', 'file');
-  fillVolume(filler);
-  // The look at the volume may be from just before.
-  await expect
-    .poll(async () => client.put({ key: 'x', value: VALUE }, { timeoutMs: 2000 }).then(() => '', String), {
-      timeout: 20_000,
-    })
-    .toContain(NO_SPACE);
-  await expectAll(client, acked);
-  expect(server.running).toBe(true);
+it(
+  'a volume that others have filled: the process lives, reads go on, and what was acknowledged is there later',
+  { timeout: 180_000 },
+  async () => {
+    const server = await startQuorate({ dataDir: join(dir, 'data'), readyTimeoutMs: 60_000 });
+    const client = new RawClient(server.endpoint);
+    const acked = ['k0', 'k1'];
+    for (const key of acked) await client.put({ key, value: VALUE });
+    mkdirSync(join(dir, 'other'));
+    const filler = join(dir, 'other', 'file');
+    fillVolume(filler);
+    // The look at the volume may be from just before.
+    await expect
+      .poll(async () => client.put({ key: 'x', value: VALUE }, { timeoutMs: 2000 }).then(() => '', String), {
+        timeout: 20_000,
+      })
+      .toContain(NO_SPACE);
+    await expectAll(client, acked);
+    expect(server.running).toBe(true);
 
-  rmSync(filler);
-  await expect.poll(async () => (await client.alarm({})).alarms.length, { timeout: 20_000 }).toBe(1);
-  await disarm(client);
-  await client.put({ key: 'k2', value: VALUE });
-  client.close();
-  await server.kill();
-  await server.restart();
-  const again = new RawClient(server.endpoint);
-  await expectAll(again, [...acked, 'k2']);
-  again.close();
-  await server.stop();
-});
+    rmSync(filler);
+    await expect.poll(async () => (await client.alarm({})).alarms.length, { timeout: 20_000 }).toBe(1);
+    await putAfterDisarm(client, 'k2');
+    client.close();
+    await server.kill();
+    await server.restart();
+    const again = new RawClient(server.endpoint);
+    await expectAll(again, [...acked, 'k2']);
+    again.close();
+    await server.stop();
+  },
+);

@@ -23,10 +23,10 @@ it('a log file that cannot be opened ends the start with one line, and nothing i
   expect(existsSync(dataDir)).toBe(false);
 });
 
-it('every output gets every line; a file is rotated', async () => {
+it('every output gets every line, a rotated file too', { timeout: 90_000 }, async () => {
   const path = join(dir, 'quorate.log');
   const flags = [`--log-outputs=stderr,${path}`, '--enable-log-rotation'];
-  const server = await startQuorate({ flags });
+  const server = await startQuorate({ flags, readyTimeoutMs: 60_000 });
   const shown = server.logTail().split('\n');
   // Not killed: it may have written a line to one of them only.
   server.signal('SIGTERM');
