@@ -12,6 +12,9 @@ import { highestRate } from './rate-search.ts';
 import { report, told } from './report.ts';
 import { Side } from './run.ts';
 
+// What was started is killed when this process exits, for whatever reason.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '30' },

@@ -19,6 +19,9 @@ import { KubeClient } from './kube-client.ts';
 import { type Access, readKubeconfig } from './kubeconfig.ts';
 import { type CheckResult, runChecks, tableOf } from './run-checks.ts';
 
+// What was started is killed when this process exits, for whatever reason.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+
 const EXIT_FAILED = 1;
 const EXIT_NOTHING_TO_RUN_ON = 3;
 
