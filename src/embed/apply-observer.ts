@@ -1,8 +1,10 @@
 /** What is measured of applying, and said of it where it takes long. */
 import type { Command } from '../apply/command.ts';
+import { goDuration } from '../base/go-duration.ts';
 import type { EtcdMetrics } from '../observability/etcd-metrics.ts';
 import type { Logger } from '../ports/logger.ts';
 import { CellsByKind, operationName } from './request-durations.ts';
+import { requestText } from './request-text.ts';
 
 export class ApplyObserver {
   readonly #metrics: EtcdMetrics;
@@ -20,14 +22,14 @@ export class ApplyObserver {
     );
   }
 
-  applied(kind: Command['kind'], seconds: number, success: boolean): void {
-    this.#durations.cell(kind, success).observe(seconds);
+  applied(command: Command, seconds: number, success: boolean): void {
+    this.#durations.cell(command.kind, success).observe(seconds);
     if (seconds * 1000 < this.#warningMs) return;
     this.#metrics.server.slowApply.inc();
     this.#logger.warn('apply request took too long', {
-      took: `${(seconds * 1000).toFixed(3)}ms`,
-      'expected-duration': `${this.#warningMs}ms`,
-      request: kind,
+      took: goDuration(seconds * 1000),
+      'expected-duration': goDuration(this.#warningMs),
+      request: requestText(command),
     });
   }
 }

@@ -412,7 +412,7 @@ export class Member {
         isBlocked: () => this.flusher.isFull,
         onEntry: this.#parts.onEntry,
         raiseNoSpace: () => this.core.raiseNoSpace(),
-        applySeconds: (kind, seconds, success) => observer.applied(kind, seconds, success),
+        applySeconds: (command, seconds, success) => observer.applied(command, seconds, success),
       },
       applied.index,
       applied.term,

@@ -1,6 +1,7 @@
 /** A unary call from its first byte to its answer. */
 
 import { Code, EtcdError } from '../base/etcd-error.ts';
+import { goDuration } from '../base/go-duration.ts';
 import { admit } from './admission.ts';
 import { CallBase, SEND_BYTES_MAX } from './call-base.ts';
 import type { CallEnvironment } from './call-environment.ts';
@@ -79,7 +80,7 @@ export class UnaryCall extends CallBase implements CallReceiver {
 
   #logSlow(tookMs: number, responseBytes: number): void {
     this.env.logger.warn('request stats', {
-      'time spent': `${tookMs.toFixed(3)}ms`,
+      'time spent': goDuration(tookMs),
       remote: this.peer.address,
       'response type': this.path,
       'request size': this.#request?.length ?? 0,

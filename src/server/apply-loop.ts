@@ -30,7 +30,7 @@ export interface ApplyLoopParts {
   readonly isBlocked: () => boolean;
   /** Calls back when the NOSPACE alarm is set. */
   readonly raiseNoSpace: () => Promise<void>;
-  readonly applySeconds: (kind: Command['kind'], seconds: number, success: boolean) => void;
+  readonly applySeconds: (command: Command, seconds: number, success: boolean) => void;
   /** Sees every entry just before it is applied. */
   readonly onEntry?: ((entry: Entry) => void) | undefined;
 }
@@ -160,7 +160,7 @@ export class ApplyLoop {
     const startMs = clock.monotonicMs();
     const { response, error, raisesNoSpace } = this.#parts.apply(command, nowMs, entry.index, decoded.header);
     const endMs = clock.monotonicMs();
-    this.#parts.applySeconds(command.kind, (endMs - startMs) / 1000, isApplied(error));
+    this.#parts.applySeconds(command, (endMs - startMs) / 1000, isApplied(error));
     if (raisesNoSpace) this.#settleAfterAlarm(id, response, error);
     else proposals.settle(id, response, error, endMs);
   }
