@@ -11,6 +11,8 @@ import type { HttpHandler, HttpRequest, HttpResponse } from './http-message.ts';
 
 /** How long a connection may stay without a request, or without the next byte of one. */
 const IDLE_TIMEOUT_MS = 300_000;
+/** From the first byte of a request to the end of its headers. */
+const HEADERS_TIMEOUT_MS = 20_000;
 
 /** What may come around a body, at first and for each of its bytes: a body in chunks of a byte takes six times its length. */
 const WRAPPING_MIN = 256 * 1024;
@@ -26,10 +28,20 @@ export class HttpServer {
   #isStopping = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor(handler: HttpHandler, logger: Logger, idleTimeoutMs = IDLE_TIMEOUT_MS) {
+  constructor(
+    handler: HttpHandler,
+    logger: Logger,
+    idleTimeoutMs = IDLE_TIMEOUT_MS,
+    headersTimeoutMs = HEADERS_TIMEOUT_MS,
+  ) {
     this.#handler = handler;
     this.#logger = logger;
-    const options = { keepAliveTimeout: idleTimeoutMs, requestTimeout: 0 };
+    const options = {
+      keepAliveTimeout: idleTimeoutMs,
+      requestTimeout: 0,
+      headersTimeout: headersTimeoutMs,
+      connectionsCheckingInterval: headersTimeoutMs / 4,
+    };
     this.#server = http.createServer(options, (request, response) => void this.#serve(request, response));
     // It does not listen itself; this has it watch over its connections all the same, for headers that never end.
     this.#server.emit('listening');

@@ -18,6 +18,8 @@ const CONNECTIONS_MAX = 4096;
 /** Beyond, for those with TLS that are not through with their handshake. */
 const HANDSHAKES_MAX = 4096;
 const IDLE_MS = 300_000;
+/** From the first byte of a request to the end of its headers. */
+const HEADERS_MS = 20_000;
 
 export interface PeerServerOptions {
   readonly urls: readonly string[];
@@ -48,9 +50,13 @@ export class PeerServer {
     const { promise, resolve } = Promise.withResolvers<readonly PeerRoute[]>();
     this.#routes = promise;
     this.serve = resolve;
-    this.#http = http.createServer({ keepAliveTimeout: IDLE_MS, requestTimeout: 0 }, (request, response) => {
-      void this.#serve(request, response);
-    });
+    const timeouts = { keepAliveTimeout: IDLE_MS, requestTimeout: 0, headersTimeout: HEADERS_MS };
+    this.#http = http.createServer(
+      { ...timeouts, connectionsCheckingInterval: HEADERS_MS / 4 },
+      (request, response) => {
+        void this.#serve(request, response);
+      },
+    );
     // It does not listen itself; this has it watch over its connections all the same, for headers that never end.
     this.#http.emit('listening');
   }

@@ -16,8 +16,9 @@ async function serve(
   handler: HttpHandler,
   logger: Logger = silentLogger,
   idleTimeoutMs = 60_000,
+  headersTimeoutMs = 60_000,
 ): Promise<{ url: string; server: HttpServer }> {
-  const server = new HttpServer(handler, logger, idleTimeoutMs);
+  const server = new HttpServer(handler, logger, idleTimeoutMs, headersTimeoutMs);
   const listener = net.createServer((socket) => server.accept(socket));
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   cleanups.push(
@@ -170,5 +171,49 @@ describe('HttpServer', () => {
     expect(await (await fetch(url)).text()).toBe('late');
     await closed;
     await vi.waitFor(() => expect(server.connections).toBe(0));
+  });
+
+  it('ends a connection whose headers do not end, however lively it is, and no other', async () => {
+    const { url, server } = await serve(() => text(200, 'here'), silentLogger, 60_000, 400);
+    const idle = net.connect(Number(new URL(url).port), '127.0.0.1');
+    // Between two requests.
+    idle.resume().write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const endless = net.connect(Number(new URL(url).port), '127.0.0.1');
+    const gone = new Promise((resolve) => endless.on('close', resolve));
+    endless.on('error', () => {}).resume();
+    endless.write('GET / HTTP/1.1\r\n');
+    const drip = setInterval(() => endless.write('X: y\r\n'), 50);
+    await gone;
+    clearInterval(drip);
+    await vi.waitFor(() => expect(server.connections).toBe(1));
+    expect(await (await fetch(url)).text()).toBe('here');
+    idle.destroy();
+  });
+
+  it('answers requests that come in one piece in their order, one at a time, and not too many', async () => {
+    let atOnce = 0;
+    let atOnceMost = 0;
+    const { url } = await serve(async ({ path }) => {
+      atOnceMost = Math.max(atOnceMost, ++atOnce);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      atOnce--;
+      return text(200, `<${path}>`);
+    });
+    const ask = (count: number): Promise<string> => {
+      const socket = net.connect(Number(new URL(url).port), '127.0.0.1');
+      let answers = '';
+      socket.on('error', () => {}).on('data', (chunk) => (answers += String(chunk)));
+      socket.write(
+        Array.from(
+          { length: count },
+          (_, i) => `GET /${i} HTTP/1.1\r\nHost: x\r\n${i === count - 1 ? 'Connection: close\r\n' : ''}\r\n`,
+        ).join(''),
+      );
+      return new Promise((resolve) => socket.on('close', () => resolve(answers)));
+    };
+    const paths = [...(await ask(20)).matchAll(/<\/(\d+)>/g)].map(([, path]) => Number(path));
+    expect(paths).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    expect(atOnceMost).toBe(1);
+    expect((await ask(500)).match(/<\/\d+>/g) ?? []).not.toContain('</499>');
   });
 });
