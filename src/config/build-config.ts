@@ -175,7 +175,8 @@ function limits(values: OptionValues): Pick<ServerConfig, LimitField> {
 
 /** Compaction gives way to requests by itself: it pauses only for who asks for it. */
 function compactionPauses(values: OptionValues): ServerConfig['compactionPauses'] {
-  if (!values.isSet('compaction-batch-limit') && !values.isSet('compaction-sleep-interval')) return undefined;
+  const names = ['compaction-batch-limit', 'compaction-sleep-interval'] as const;
+  if (!names.some((name) => differsFromDefault(values, name))) return undefined;
   return {
     batchRevisions: positiveOr(values.get('compaction-batch-limit'), COMPACTION_BATCH_LIMIT_DEFAULT),
     sleepMs: positiveOr(values.get('compaction-sleep-interval'), COMPACTION_SLEEP_MS_DEFAULT),

@@ -31,7 +31,7 @@ export const TUNING_OPTIONS = [
     default: '1000',
     support: 'supported',
     former: ['experimental-compaction-batch-limit'],
-    help: 'Revisions that compaction looks at between two pauses. Where neither this nor compaction-sleep-interval is set, it only gives way to requests.',
+    help: 'Revisions that compaction looks at between two pauses. With this and compaction-sleep-interval at their defaults, it does not pause, it only gives way to requests.',
   },
   {
     name: 'compaction-sleep-interval',
