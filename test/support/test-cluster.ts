@@ -23,6 +23,8 @@ interface Founder {
 export interface ClusterOptions {
   /** Of the peer URLs; for https, the flags bring the certificates. */
   readonly peerScheme?: 'http' | 'https';
+  /** Of each start of a member. */
+  readonly readyTimeoutMs?: number;
 }
 
 /** Members of one cluster as processes on loopback; each a quorate or a real etcd. */
@@ -139,7 +141,9 @@ export class TestCluster {
       `--initial-cluster-state=${state}`,
       ...this.#flags,
     ];
-    const server = await (kind === 'etcd' ? startEtcd({ name, flags }) : startQuorate({ name, flags }));
+    const { readyTimeoutMs } = this.#options;
+    const options = { name, flags, ...(readyTimeoutMs !== undefined && { readyTimeoutMs }) };
+    const server = await (kind === 'etcd' ? startEtcd(options) : startQuorate(options));
     const client = new RawClient(server.endpoint);
     client.metadata = this.#metadata;
     return { server, client, name, peerUrl, id: await this.#idOf(client, peerUrl) };

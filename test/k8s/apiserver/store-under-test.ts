@@ -5,8 +5,9 @@ import type { ServerKind, ServerProcess } from '../../support/server-process.ts'
 import { TestCluster } from '../../support/test-cluster.ts';
 
 /** As kubeadm starts etcd. */
+const READY_TIMEOUT_MS = 60_000;
 const FLAGS = ['--experimental-watch-progress-notify-interval=5s', '--snapshot-count=10000'];
-const OPTIONS = { flags: FLAGS, readyTimeoutMs: 60_000 };
+const OPTIONS = { flags: FLAGS, readyTimeoutMs: READY_TIMEOUT_MS };
 
 /** One or several members of one kind, as processes of this machine. */
 export class StoreUnderTest {
@@ -19,6 +20,7 @@ export class StoreUnderTest {
       const cluster = await TestCluster.start(
         Array.from({ length: members }, () => kind),
         FLAGS,
+        { readyTimeoutMs: READY_TIMEOUT_MS },
       );
       return new StoreUnderTest(
         kind,
