@@ -65,7 +65,7 @@ describe('a snapshot file', () => {
     expect(await restored(DATABASE, '--skip-hash-check')).toBeUndefined();
   });
 
-  test('with a checksum is refused whatever bit of it flips, and wherever it ends', async () => {
+  test('with a checksum is refused whatever bit of it flips, and wherever it ends', { timeout: 120_000 }, async () => {
     const whole = withChecksum(DATABASE);
     for (let seed = 0; seed < 60; seed++) {
       const random = new SeededRandom(seed);
@@ -81,7 +81,7 @@ describe('a snapshot file', () => {
     }
   });
 
-  test('without a checksum is restored or refused, and so do status and hashkv', async () => {
+  test('without a checksum is restored or refused, and so do status and hashkv', { timeout: 120_000 }, async () => {
     const refused = new Set<string>();
     for (let seed = 0; seed < 60; seed++) {
       const random = new SeededRandom(seed);

@@ -284,19 +284,23 @@ describe('a data directory that cannot be taken over stays as it is, and the err
     }
   });
 
-  test('bits that flipped anywhere: refused, or no difference in what the file says of itself', async () => {
-    const refused = new Set<string>();
-    for (let seed = 0; seed < 300; seed++) {
-      const random = new SeededRandom(seed);
-      const bytes = BEHIND.slice();
-      // Behind the metas, of which one is enough.
-      const at = 2 * PAGE_BYTES + random.below(bytes.length - 2 * PAGE_BYTES);
-      bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
-      const text = await refusal(await prepared(1, bytes));
-      if (text !== 'taken over') refused.add(text);
-    }
-    expect(refused.size).toBeGreaterThan(10);
-    for (const text of refused)
-      expect(text).toMatch(/^Error: (the database .* is damaged|the WAL in .* does not fit|WAL)/);
-  });
+  test(
+    'bits that flipped anywhere: refused, or no difference in what the file says of itself',
+    { timeout: 120_000 },
+    async () => {
+      const refused = new Set<string>();
+      for (let seed = 0; seed < 300; seed++) {
+        const random = new SeededRandom(seed);
+        const bytes = BEHIND.slice();
+        // Behind the metas, of which one is enough.
+        const at = 2 * PAGE_BYTES + random.below(bytes.length - 2 * PAGE_BYTES);
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
+        const text = await refusal(await prepared(1, bytes));
+        if (text !== 'taken over') refused.add(text);
+      }
+      expect(refused.size).toBeGreaterThan(10);
+      for (const text of refused)
+        expect(text).toMatch(/^Error: (the database .* is damaged|the WAL in .* does not fit|WAL)/);
+    },
+  );
 });
