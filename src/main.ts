@@ -4,7 +4,7 @@ import { isSubcommand, runSubcommand } from './cli/subcommands.ts';
 import { parseCommandLine } from './config/command-line.ts';
 import type { ConfigWarning } from './config/config-warning.ts';
 import type { ServerConfig } from './config/server-config.ts';
-import { startServer, type TransportName } from './embed.ts';
+import { type RunningServer, startServer, type TransportName } from './embed.ts';
 import type { Logger } from './ports/logger.ts';
 import { createLogger, type RootLogger } from './observability/logger.ts';
 
@@ -13,6 +13,8 @@ const EXIT_FATAL = 2;
 const ANSWER_MS = 200;
 /** After a signal the process is gone within 1.5 s, whatever still hangs. */
 const STOP_DEADLINE_MS = 1400;
+
+type OnFatal = (what: string, error: Error) => never;
 
 // Writing to a terminal or pipe that is gone is no reason to end.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
@@ -39,7 +41,7 @@ else await run(command.config, command.warnings);
 async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Promise<void> {
   const logger = openLog(config);
   for (const { message, fields } of warnings) logger.warn(message, fields);
-  const onFatal = (what: string, error: Error): never => {
+  const onFatal: OnFatal = (what, error) => {
     logger.fatal(what, { error: error.message, stack: error.stack });
     process.exit(EXIT_FATAL);
   };
@@ -55,21 +57,32 @@ async function run(config: ServerConfig, warnings: readonly ConfigWarning[]): Pr
       setTimeout(() => startAgain(logger, onFatal), ANSWER_MS);
     };
     const callbacks = { onFatal, onRemoved, onSnapshotStored };
-    const server = await startServer(config, { logger, ...callbacks, transport: transportName() });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
-        logger.info('received signal; shutting down', { signal });
-        setTimeout(() => process.exit(0), STOP_DEADLINE_MS).unref();
-        server.stop().then(
-          () => process.exit(0),
-          (error: unknown) => onFatal('failed to stop', error instanceof Error ? error : new Error(String(error))),
-        );
-      });
-    }
+    const starting = startServer(config, { logger, ...callbacks, transport: transportName() });
+    stopAtSignal(starting, logger, onFatal);
+    await starting;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     logger.fatal('failed to start', { error: text });
     fail(text, 1);
+  }
+}
+
+/** Signals that come before the server has started wait for it, as long as for its end. */
+function stopAtSignal(starting: Promise<RunningServer>, logger: Logger, onFatal: OnFatal): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      logger.info('received signal; shutting down', { signal });
+      setTimeout(() => process.exit(0), STOP_DEADLINE_MS).unref();
+      const stopped = async (): Promise<void> => {
+        const server = await starting.catch(() => undefined);
+        if (server === undefined) return; // Says so itself.
+        await server.stop();
+        process.exit(0);
+      };
+      stopped().catch((error: unknown) => {
+        onFatal('failed to stop', error instanceof Error ? error : new Error(String(error)));
+      });
+    });
   }
 }
 
@@ -83,7 +96,7 @@ function openLog({ log }: ServerConfig): RootLogger {
 }
 
 /** The same process begins anew with what is on disk: clients connect again, and whoever watches over it sees no end. */
-function startAgain(logger: Logger, onFatal: (what: string, error: Error) => never): void {
+function startAgain(logger: Logger, onFatal: OnFatal): void {
   logger.info('starting again');
   try {
     if (process.execve === undefined) throw new Error('this Node cannot');

@@ -51,6 +51,8 @@ const OBSERVER = -1;
 const WAIT_MS = 10_000;
 /** Longer than etcd takes to move a watch that begins in the past to those that are up to date. */
 const CATCH_UP_MS = 250;
+/** Longer than either takes to write to its database what it holds in memory. */
+const FLUSHED_MS = 1_200;
 const WATCH_CREATE = messageType('etcdserverpb.WatchCreateRequest');
 
 /** Sends operations to two servers, one after the other and each to both at once, and compares what comes back. */
@@ -65,6 +67,8 @@ export class Runner {
   #observed = 1n;
   #pastWatchCreatedAt = 0;
   #softCompactionAt = 0;
+  /** The last compaction that was waited for. */
+  #compactionDoneAt = 0n;
 
   constructor(a: Side, b: Side) {
     this.#a = a;
@@ -269,11 +273,31 @@ export class Runner {
     if (watch.from <= this.#current) watch.from = this.#current + 1n;
   }
 
+  /**
+   * Waits until both have carried out the last compaction, and that is on their disks: one that is resumed at a start answers its hash
+   * at that revision from then on, one that was done before has forgotten it.
+   */
+  async #compactionsDone(): Promise<void> {
+    const revision = this.#compacted;
+    if (revision <= this.#compactionDoneAt) return;
+    this.#compactionDoneAt = revision;
+    const stored = async (side: Side): Promise<boolean> => {
+      const answer = await side.call('HashKV', { revision });
+      return 'value' in answer && !answer.value.includes(`"compact_revision":"${revision}n"`);
+    };
+    const deadline = Date.now() + WAIT_MS;
+    while (Date.now() < deadline && !(await Promise.all([stored(this.#a), stored(this.#b)])).every(Boolean)) {
+      await sleep(50);
+    }
+    await sleep(FLUSHED_MS);
+  }
+
   async #restart(): Promise<void> {
     await this.#sync();
     // A real etcd that dies before its next commit, every 100 ms, may apply the tail of its log with another outcome than it
     // answered (a put with an unknown lease that has been granted since). Crashes in the middle are another test's business.
     await sleep(300);
+    await this.#compactionsDone();
     this.#watches.length = 0;
     await Promise.all([this.#a.restart(), this.#b.restart()]);
     await this.#observe();
