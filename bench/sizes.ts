@@ -4,6 +4,8 @@ export interface Sizes {
   /** How long a load is measured, and how long it runs before. */
   readonly loadMs: number;
   readonly warmupMs: number;
+  /** Longer where one call follows another: V8 compiles what was called often enough, and a few thousand calls per second take long. */
+  readonly sequentialWarmupMs: number;
   /** Keys that mixed loads spread over. */
   readonly keys: number;
   /** Objects of 1 kB below the prefix of a LIST. */
@@ -39,6 +41,7 @@ const MEDIUM: Sizes = {
   rounds: 3,
   loadMs: 3000,
   warmupMs: 1500,
+  sequentialWarmupMs: 5000,
   keys: 10_000,
   listObjects: 10_000,
   watchers: [1, 100, 1000],
@@ -58,6 +61,7 @@ export const SIZES: Readonly<Record<SizeName, Sizes>> = {
     rounds: 1,
     loadMs: 150,
     warmupMs: 100,
+    sequentialWarmupMs: 100,
     keys: 200,
     listObjects: 1000,
     watchers: [1, 20],
