@@ -105,11 +105,16 @@ function emitReadField(field: FieldModel): string[] {
     const clear = field.rivals.map((rival) => `${rival} = undefined;`);
     return emitCase(tagOf(field), [...clear, ...readValue(field, (value) => `${name} = ${value};`)]);
   }
+  if (!isVarint(field.kind)) {
+    return emitCase(
+      tagOf(field),
+      readValue(field, (value) => `${name} = append(${name}, ${value});`),
+    );
+  }
   const lines = emitCase(
     tagOf(field),
     readValue(field, (value) => `${name}.push(${value});`),
   );
-  if (!isVarint(field.kind)) return lines;
   const [push = ''] = readValue(field, (value) => `${name}.push(${value});`);
   const packed = ['const mark = r.enterPacked();', `while (r.more()) ${push}`, 'r.leavePacked(mark);'];
   return [...lines, ...emitCase(tagOf(field, true), packed)];
@@ -119,7 +124,7 @@ function emitRead(message: MessageModel): string[] {
   const { name, fields } = message;
   const locals = fields.map((field) => {
     if (TAKEN.has(field.name)) throw new Error(`${message.fullName}: the name ${field.name} is taken`);
-    const keyword = field.repeated ? 'const' : 'let';
+    const keyword = field.repeated && isVarint(field.kind) ? 'const' : 'let';
     return `  ${keyword} ${field.name}: ${memberType(field, false)} = ${defaultValue(field)};`;
   });
   if (fields.length === 0) {
@@ -232,13 +237,14 @@ function emitImports(file: FileModel, body: string): string[] {
     byFile.set(field.type.file, names.add(field.type.name));
   }
   const lines = body.includes(' EMPTY;') ? ["import { EMPTY } from '../base/bytes.ts';"] : [];
-  lines.push("import { WireReader, sharedWriter, type WireWriter } from '../base/wire.ts';");
+  const values = body.includes(' append(') ? 'WireReader, append, sharedWriter' : 'WireReader, sharedWriter';
+  lines.push(`import { ${values}, type WireWriter } from '../base/wire.ts';`);
   for (const [from, names] of [...byFile].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const sorted = [...names].toSorted();
     const types = sorted.flatMap((name) => [name, `${name}Init`]);
-    const values = sorted.flatMap((name) => [`read${name}`, `write${name}`]);
+    const codecs = sorted.flatMap((name) => [`read${name}`, `write${name}`]);
     lines.push(`import type { ${types.join(', ')} } from './${from}';`);
-    lines.push(`import { ${values.join(', ')} } from './${from}';`);
+    lines.push(`import { ${codecs.join(', ')} } from './${from}';`);
   }
   return lines;
 }

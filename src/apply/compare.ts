@@ -2,10 +2,15 @@
 import { compareBytes } from '../base/bytes.ts';
 import { decodeKeyValue } from '../gen/mvccpb.ts';
 import { CompareResult, CompareTarget, type Compare, type RangeRequest } from '../gen/rpc.ts';
+import type { KeyVersion } from '../mvcc/key-index.ts';
 import { rangeOf } from './range-of.ts';
 
 /** Reads the state as it was before the txn. */
-export type CompareReader = (query: RangeRequest) => { readonly kvs: readonly Uint8Array[] };
+export interface CompareReader {
+  range(query: RangeRequest): { readonly kvs: readonly Uint8Array[] };
+  /** Everything but the value of a live key. Counts as a range. */
+  versionOf(key: Uint8Array): KeyVersion | undefined;
+}
 
 /** What a comparison looks at: one key's version, revisions, lease and value. */
 interface Subject {
@@ -19,15 +24,24 @@ interface Subject {
 const ABSENT: Subject = { version: 0, createRevision: 0, modRevision: 0, lease: 0n, value: new Uint8Array(0) };
 
 /** All comparisons hold; an empty list does. */
-export function allHold(compares: readonly Compare[], read: CompareReader): boolean {
-  return compares.every((compare) => holds(compare, read));
+export function allHold(compares: readonly Compare[], reader: CompareReader): boolean {
+  return compares.every((compare) => holds(compare, reader));
 }
 
 /** Every key in the range must satisfy it. No key at all compares as zeroes, and never satisfies a comparison of values. */
-function holds(compare: Compare, read: CompareReader): boolean {
-  const { kvs } = read(rangeOf(compare.key, compare.rangeEnd));
+function holds(compare: Compare, reader: CompareReader): boolean {
+  if (compare.rangeEnd.length === 0 && compare.target !== CompareTarget.VALUE) {
+    const found = reader.versionOf(compare.key);
+    return subjectHolds(compare, found === undefined ? ABSENT : subjectOf(found));
+  }
+  const { kvs } = reader.range(rangeOf(compare.key, compare.rangeEnd));
   if (kvs.length === 0) return compare.target !== CompareTarget.VALUE && subjectHolds(compare, ABSENT);
   return kvs.every((kv) => subjectHolds(compare, decodeKeyValue(kv)));
+}
+
+/** The value is not looked at. */
+function subjectOf({ version, createRevision, main, lease }: KeyVersion): Subject {
+  return { version, createRevision, modRevision: main, lease, value: ABSENT.value };
 }
 
 /** A target outside of the enum compares as equal; a result outside of it always holds. */

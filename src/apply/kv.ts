@@ -1,5 +1,5 @@
 /** Puts, deletes, ranges and txns as they are carried out on the store. */
-import { type KeyInterval, intervalHolds, intervalOf } from '../auth/key-interval.ts';
+import { intervalHolds, intervalOf } from '../auth/key-interval.ts';
 import { EMPTY } from '../base/bytes.ts';
 import { etcdError } from '../base/etcd-error.ts';
 import { decodeKeyValue } from '../gen/mvccpb.ts';
@@ -66,8 +66,8 @@ export function applyTxn(
   const plan = choosePath(txn, request);
   checkPath(store, txn, leaseExists, plan);
   txn.endReads();
-  const response = runPath(txn, plan);
-  return { ...response, header: { revision: txn.revision } };
+  const { succeeded, responses } = runPath(txn, plan);
+  return { header: { revision: txn.revision }, succeeded, responses };
 }
 
 /** A read-only txn, answered from the store without going through the log. */
@@ -75,7 +75,7 @@ export function readOnlyTxn(store: MvccStore, request: TxnRequest): TxnResponseI
   const revision = store.currentRev;
   const { totals } = store;
   const rangesBefore = totals.ranges;
-  const succeeded = allHold(request.compare, (query) => store.range(query));
+  const succeeded = allHold(request.compare, store);
   const ranges: RangeRequest[] = [];
   for (const op of succeeded ? request.success : request.failure) {
     if (op.requestRange === undefined) throw etcdError('KeyNotFound');
@@ -103,7 +103,7 @@ interface Step {
 }
 
 function choosePath(txn: WriteTxn, request: TxnRequest): Path {
-  const succeeded = allHold(request.compare, (query) => txn.range(query));
+  const succeeded = allHold(request.compare, txn);
   const steps = (succeeded ? request.success : request.failure).map((op) => ({
     op,
     nested: op.requestTxn === undefined ? undefined : choosePath(txn, op.requestTxn),
@@ -113,40 +113,41 @@ function choosePath(txn: WriteTxn, request: TxnRequest): Path {
 
 /** Operation by operation, in their order, as etcd does since 3.6: the first error is the one that is answered. */
 function checkPath(store: MvccStore, txn: WriteTxn, leaseExists: LeaseExists, path: Path): void {
-  const writes: PathWrite[] = [];
-  forEachOp(path, ({ requestRange, requestPut, requestDeleteRange }) => {
+  const ops = operationsOf(path, []);
+  for (const [at, { requestRange, requestPut }] of ops.entries()) {
     if (requestRange !== undefined) checkRangeRevision(store, requestRange);
-    if (requestPut !== undefined) {
-      checkPut(txn, leaseExists, requestPut, writes);
-      writes.push({ deletes: false, interval: intervalOf(requestPut.key, EMPTY) });
-    }
-    if (requestDeleteRange !== undefined) {
-      const { key, rangeEnd } = requestDeleteRange;
-      writes.push({ deletes: true, interval: intervalOf(key, rangeEnd) });
-    }
-  });
-}
-
-/** A put or delete of a path, in the order in which they will be carried out. */
-interface PathWrite {
-  readonly deletes: boolean;
-  readonly interval: KeyInterval;
-}
-
-function forEachOp(path: Path, visit: (op: RequestOp) => void): void {
-  for (const { op, nested } of path.steps) {
-    if (nested === undefined) visit(op);
-    else forEachOp(nested, visit);
+    if (requestPut !== undefined) checkPut(txn, leaseExists, ops, at, requestPut);
   }
 }
 
-function checkPut(txn: WriteTxn, leaseExists: LeaseExists, request: PutRequest, before: readonly PathWrite[]): void {
+/** In the order in which they will be carried out. */
+function operationsOf(path: Path, into: RequestOp[]): readonly RequestOp[] {
+  for (const { op, nested } of path.steps) {
+    if (nested === undefined) into.push(op);
+    else operationsOf(nested, into);
+  }
+  return into;
+}
+
+/** `request` is the put at `at`. */
+function checkPut(
+  txn: WriteTxn,
+  leaseExists: LeaseExists,
+  ops: readonly RequestOp[],
+  at: number,
+  request: PutRequest,
+): void {
   if (request.ignoreValue || request.ignoreLease) {
     // A key that another nested txn of the path deletes first passes etcd's own check, and then etcd's process panics.
-    const last = before.findLast(({ interval }) => intervalHolds(interval, request.key));
-    if (last?.deletes === true || txn.get(request.key) === undefined) throw etcdError('KeyNotFound');
+    const last = ops.slice(0, at).findLast((op) => writesKey(op, request.key));
+    if (last?.requestDeleteRange !== undefined || txn.get(request.key) === undefined) throw etcdError('KeyNotFound');
   }
   if (request.lease !== 0n && !leaseExists(request.lease)) throw etcdError('LeaseNotFound');
+}
+
+function writesKey({ requestPut: put, requestDeleteRange: del }: RequestOp, key: Uint8Array): boolean {
+  if (put !== undefined) return intervalHolds(intervalOf(put.key, EMPTY), key);
+  return del !== undefined && intervalHolds(intervalOf(del.key, del.rangeEnd), key);
 }
 
 /** Inside a txn only 0 means "now": a negative revision is compared as it stands. */

@@ -454,3 +454,10 @@ export function sharedWriter(): WireWriter {
   shared.reset();
   return shared;
 }
+
+/** With one more at its end: `list` itself, or a new one in its place. An empty array that grows makes room for 17. */
+export function append<T>(list: T[], value: T): T[] {
+  if (list.length === 0) return [value];
+  list.push(value);
+  return list;
+}

@@ -4,6 +4,7 @@
  */
 import { assert, must } from '../base/assert.ts';
 import { compareBytes, copyBytes, getUint32BE, putUint32BE } from '../base/bytes.ts';
+import { Slab } from '../base/slab.ts';
 import type { ScanReader } from './overlay.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 
@@ -15,6 +16,7 @@ const JOINED_KEYS_MAX = 96;
 
 /** How many creates and deletes are remembered, to count at past revisions. */
 const DELTAS_MAX = 8192;
+const DELTA_KEYS = new Slab(16_384, 1024);
 
 /** Where the first run starts: no key sorts before it. */
 const FIRST_KEY = new Uint8Array([0]);
@@ -179,7 +181,9 @@ export class CountIndex {
   }
 
   #remember(main: number, key: Uint8Array, change: number): void {
-    this.#deltas.push({ main, key: copyBytes(key), change });
+    const ownKey = DELTA_KEYS.take(key.length);
+    ownKey.set(key);
+    this.#deltas.push({ main, key: ownKey, change });
     if (this.#deltas.length <= 2 * DELTAS_MAX) return;
     const kept = this.#deltas.slice(DELTAS_MAX);
     // What is forgotten may be part of a revision whose other part is kept.

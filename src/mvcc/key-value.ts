@@ -3,11 +3,14 @@
  * canonical (fields in order, defaults left out), because HashKV is computed over these bytes and must agree with etcd's.
  */
 import { EMPTY } from '../base/bytes.ts';
+import { Slab } from '../base/slab.ts';
 import { WireReader } from '../base/wire.ts';
 
-/** What one KeyValue that somebody holds for long keeps in memory beside itself, at most. */
-const SLAB_BYTES = 16_384;
-const SLAB_PIECE_MAX_BYTES = 1024;
+/**
+ * A KeyValue that somebody holds for long keeps its slab in memory, at most. Objects of Kubernetes have mostly 1 to 4 kB: an array
+ * buffer for each would cost more than filling it.
+ */
+const VALUES = new Slab(65_536, 4096);
 
 const KEY_TAG = 0x0a;
 const CREATE_REVISION_TAG = 0x10;
@@ -41,7 +44,7 @@ export function encodeKeyValue(
     numberFieldLength(version) +
     bytesFieldLength(value) +
     (lease === 0n ? 0 : 1 + bigVarintLength(lease));
-  const out = allocate(length);
+  const out = VALUES.take(length);
   let at = putBytesField(out, 0, KEY_TAG, key);
   at = putNumberField(out, at, CREATE_REVISION_TAG, createRevision);
   at = putNumberField(out, at, MOD_REVISION_TAG, modRevision);
@@ -94,21 +97,6 @@ export function decodeKeyValue(kv: Uint8Array): KeyValueFields {
     else reader.skip(tag);
   }
   return out;
-}
-
-let slab = new Uint8Array(SLAB_BYTES);
-let slabUsed = 0;
-
-/** Zeroed bytes. Small ones are cut from a shared slab: an array buffer of its own costs more than filling it. */
-function allocate(length: number): Uint8Array {
-  if (length > SLAB_PIECE_MAX_BYTES) return new Uint8Array(length);
-  if (slabUsed + length > SLAB_BYTES) {
-    slab = new Uint8Array(SLAB_BYTES);
-    slabUsed = 0;
-  }
-  const at = slabUsed;
-  slabUsed += length;
-  return slab.subarray(at, slabUsed);
 }
 
 function varintLength(value: number): number {

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { EMPTY, copyBytes } from '../base/bytes.ts';
+import { EMPTY } from '../base/bytes.ts';
 import type { CountIndex } from './count-index.ts';
 import { DELETE, type MvccEvent, PREV_NONE, PUT } from './event.ts';
 import {
@@ -16,6 +16,7 @@ import { END, liveScan, scanEnd } from './live-scan.ts';
 import { type RangeQuery, type RangeResult, type RangeSource, fetchKeyValue, rangeNow } from './range.ts';
 import type { OperationTally, OperationTotals } from './operation-totals.ts';
 import { encodeRevision } from './revision.ts';
+import { rowBytes } from './row-bytes.ts';
 import type { Snapshot, WriteBuffer } from './write-buffer.ts';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -85,6 +86,12 @@ export class WriteTxn implements RangeSource {
     return row === undefined ? undefined : decodePointer(row);
   }
 
+  /** As getVersion, for who is to be counted as a range. */
+  versionOf(key: Uint8Array): KeyVersion | undefined {
+    this.#tally.ranges++;
+    return this.getVersion(key);
+  }
+
   /** Throws Compacted or FutureRev, as Range does. */
   range(query: RangeQuery): RangeResult {
     this.#tally.ranges++;
@@ -98,7 +105,8 @@ export class WriteTxn implements RangeSource {
     this.#tally.putBytes += key.length + value.length;
     assert(key.length > 0, 'put of the empty key');
     const { buffer } = this.#host;
-    const ownKey = copyBytes(key);
+    const ownKey = rowBytes(key.length);
+    ownKey.set(key);
     const previous = this.getVersion(ownKey);
     const main = this.#begin + 1;
     const sub = this.#events.length;
