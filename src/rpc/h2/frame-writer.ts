@@ -90,6 +90,16 @@ export class FrameWriter {
     this.target.set(payload, at);
   }
 
+  /** SETTINGS: each one's identifier and value. */
+  settings(settings: readonly (readonly [number, number])[]): void {
+    const payload = Buffer.alloc(settings.length * 6);
+    for (const [i, [setting, value]] of settings.entries()) {
+      payload.writeUInt16BE(setting, i * 6);
+      payload.writeUInt32BE(value, i * 6 + 2);
+    }
+    this.raw(FrameType.Settings, 0, payload);
+  }
+
   /** Hands everything to the socket. */
   flushTo(socket: Socket): void {
     const chunk = this.#chunk;

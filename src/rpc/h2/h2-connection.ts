@@ -11,10 +11,12 @@ import { FloodGuard, calm } from './flood-guard.ts';
 import { FrameParser } from './frame-parser.ts';
 import type { FrameSink } from './frame-parser.ts';
 import { FrameWriter } from './frame-writer.ts';
+import { dependencyAt, frameSizeError, paddingOf } from './frame-fields.ts';
 import { H2Stream, STREAM_WINDOW_BYTES } from './h2-stream.ts';
 import type { StreamOwner } from './h2-stream.ts';
 import { HeaderBlock } from './header-block.ts';
 import { HEADER_LIST_BYTES_MAX, HpackDecoder } from './hpack-decoder.ts';
+import { Keepalive } from './keepalive.ts';
 import { PeerSettings } from './peer-settings.ts';
 import {
   ConnectionError,
@@ -26,6 +28,8 @@ import {
   WINDOW_MAX,
   protocolError,
 } from './protocol.ts';
+import { ReceiveWindow } from './receive-window.ts';
+import { RecentlyClosed } from './recently-closed.ts';
 import type { RequestHeaders } from './request-headers.ts';
 import type { Refusal } from './request-refusal.ts';
 import { ResponseEncoder } from './response-encoder.ts';
@@ -47,8 +51,6 @@ const TOO_LARGE: Refusal = { httpStatus: 431, code: Code.ResourceExhausted, mess
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** For a last GOAWAY to reach the client. */
 const LINGER_MS = 500;
-/** Streams we ended while the client was still sending: it may have more on the way. */
-const RECENTLY_CLOSED = 256;
 
 export interface ConnectionOwner {
   readonly options: ResolvedTransportOptions;
@@ -79,24 +81,22 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
   /** HEADERS without END_HEADERS: only its CONTINUATION may follow. */
   #headerBlock: HeaderBlock | undefined;
   #hasSettings = false;
-  #receiveWindow = CONNECTION_WINDOW_BYTES;
-  #unacknowledged = 0;
+  readonly #receiveWindow = new ReceiveWindow(CONNECTION_WINDOW_BYTES);
   /** Bytes that the socket holds because the system did not take them. */
   #socketBytes = 0;
-  readonly #recentlyClosed = new Int32Array(RECENTLY_CLOSED);
-  #recentlyClosedAt = 0;
+  readonly #recentlyClosed = new RecentlyClosed();
   /** GOAWAY is sent: new streams are ignored, and the connection ends with the last open one. */
   #isGoingAway = false;
   /** Nothing more is read or sent. */
   #isClosed = false;
   #nowMs: number;
-  #cancelTimer: () => void;
+  readonly #cancelHandshakeTimer: () => void;
+  #keepalive: Keepalive | undefined;
   /** What its streams hold in memory, and what they have let go of since the start. */
   #heldBytes = 0;
   #releasedBytes = 0;
   /** Bytes that wait for the next turn of the event loop; reading waits with them. */
   #later: Buffer | undefined;
-  #pingSentMs: number | undefined;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket;
@@ -107,7 +107,7 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
     this.#pings = new PingPolicy(options.keepaliveMinTimeMs);
     this.#streamsMax = Math.min(options.maxConcurrentStreams, OPEN_STREAMS_MAX);
     this.#nowMs = options.clock.monotonicMs();
-    this.#cancelTimer = options.clock.after(HANDSHAKE_TIMEOUT_MS, () => this.destroy());
+    this.#cancelHandshakeTimer = options.clock.after(HANDSHAKE_TIMEOUT_MS, () => this.destroy());
     options.held.join(this);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
@@ -185,7 +185,7 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
 
   over(stream: H2Stream): void {
     this.#streams.delete(stream.id);
-    if (!stream.isRemoteClosed) this.#noteClosed(stream.id);
+    if (!stream.isRemoteClosed) this.#recentlyClosed.note(stream.id);
     if (this.#isGoingAway && this.#streams.size === 0) this.queued();
   }
 
@@ -228,10 +228,11 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
     const frameBytes = end - start;
     const isEnd = (flags & Flag.EndStream) !== 0;
     if (frameBytes === 0 && !isEnd) this.#guard.onIdleFrame(this.#nowMs);
-    this.#receiveWindow -= frameBytes;
-    if (this.#receiveWindow < 0) throw new ConnectionError(ErrorCode.FlowControlError, 'more DATA than the window');
-    this.#unacknowledged += frameBytes;
-    if (this.#unacknowledged >= CONNECTION_WINDOW_BYTES / 2) this.#openWindow();
+    const openedBytes = this.#receiveWindow.take(frameBytes);
+    if (openedBytes > 0) {
+      this.writer.windowUpdate(0, openedBytes);
+      this.queued();
+    }
 
     let from = start;
     let to = end;
@@ -394,7 +395,7 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
     this.writer.rstStream(streamId, code);
     this.queued();
     if (streamId > this.#lastStreamId) return;
-    this.#noteClosed(streamId);
+    this.#recentlyClosed.note(streamId);
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return;
     stream.reset();
@@ -418,13 +419,8 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
     }
   }
 
-  #noteClosed(streamId: number): void {
-    this.#recentlyClosed[this.#recentlyClosedAt] = streamId;
-    this.#recentlyClosedAt = (this.#recentlyClosedAt + 1) % RECENTLY_CLOSED;
-  }
-
   #wasRecentlyClosed(streamId: number): boolean {
-    return streamId > this.#lastStreamId || this.#recentlyClosed.includes(streamId);
+    return streamId > this.#lastStreamId || this.#recentlyClosed.has(streamId);
   }
 
   // ---- The socket ----
@@ -435,12 +431,7 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
       [Setting.MaxHeaderListSize, HEADER_LIST_BYTES_MAX],
     ];
     if (this.#streamsMax < OPEN_STREAMS_MAX) settings.push([Setting.MaxConcurrentStreams, this.#streamsMax]);
-    const payload = Buffer.alloc(settings.length * 6);
-    settings.forEach(([setting, value], i) => {
-      payload.writeUInt16BE(setting, i * 6);
-      payload.writeUInt32BE(value, i * 6 + 2);
-    });
-    this.writer.raw(FrameType.Settings, 0, payload);
+    this.writer.settings(settings);
     this.writer.windowUpdate(0, CONNECTION_WINDOW_BYTES - WINDOW_DEFAULT);
     this.queued();
   }
@@ -489,13 +480,6 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
     return this.#socketBytes + this.writer.pendingBytes < SOCKET_BYTES_MAX;
   }
 
-  #openWindow(): void {
-    this.writer.windowUpdate(0, this.#unacknowledged);
-    this.#receiveWindow += this.#unacknowledged;
-    this.#unacknowledged = 0;
-    this.queued();
-  }
-
   /** GOAWAY with the reason, then the end. */
   #fail(error: unknown): void {
     const { logger } = this.#owner.options;
@@ -525,7 +509,8 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#cancelTimer();
+    this.#cancelHandshakeTimer();
+    this.#keepalive?.stop();
     this.writer.clear();
     for (const stream of this.#streams.all()) stream.reset();
     if (this.#headerBlock !== undefined) this.heldChanged(-this.#headerBlock.bytes);
@@ -538,49 +523,18 @@ export class H2Connection implements FrameSink, StreamOwner, Holder {
 
   #onHandshake(): void {
     this.#hasSettings = true;
-    this.#cancelTimer();
-    this.#armKeepalive(this.#owner.options.keepaliveIntervalMs);
+    this.#cancelHandshakeTimer();
+    const { clock, keepaliveIntervalMs: intervalMs, keepaliveTimeoutMs: timeoutMs } = this.#owner.options;
+    this.#keepalive = new Keepalive({
+      clock,
+      intervalMs,
+      timeoutMs,
+      heardMs: () => this.#nowMs,
+      sendPing: () => {
+        this.writer.raw(FrameType.Ping, 0, Buffer.alloc(8));
+        this.queued();
+      },
+      onSilence: () => this.destroy(),
+    });
   }
-
-  /** Pings after an interval without a byte from the client, and closes when none comes then either. */
-  #armKeepalive(delayMs: number): void {
-    const { clock, keepaliveIntervalMs } = this.#owner.options;
-    if (keepaliveIntervalMs === 0) return;
-    this.#cancelTimer = clock.after(delayMs, () => this.#keepalive());
-  }
-
-  #keepalive(): void {
-    const { clock, keepaliveIntervalMs, keepaliveTimeoutMs } = this.#owner.options;
-    const nowMs = clock.monotonicMs();
-    // The timeout may be longer than the interval: what counts is whether anything came since the ping.
-    const hasAnswered = this.#pingSentMs !== undefined && this.#nowMs > this.#pingSentMs;
-    const silentMs = nowMs - this.#nowMs;
-    if (hasAnswered || silentMs < keepaliveIntervalMs) {
-      this.#pingSentMs = undefined;
-      this.#armKeepalive(Math.max(keepaliveIntervalMs - silentMs, 0));
-    } else if (this.#pingSentMs !== undefined) {
-      this.destroy();
-    } else {
-      this.#pingSentMs = nowMs;
-      this.writer.raw(FrameType.Ping, 0, Buffer.alloc(8));
-      this.queued();
-      this.#armKeepalive(keepaliveTimeoutMs);
-    }
-  }
-}
-
-function frameSizeError(what: string, bytes: number): ConnectionError {
-  return new ConnectionError(ErrorCode.FrameSizeError, `${what} of ${bytes} bytes`);
-}
-
-/** The padding at the end of a padded frame, whose first byte is its length. */
-function paddingOf(buf: Buffer, start: number, end: number): number {
-  if (start === end) throw frameSizeError('a padded frame', 0);
-  const padding = buf[start] as number;
-  if (padding >= end - start) throw protocolError('padding longer than its frame');
-  return padding;
-}
-
-function dependencyAt(buf: Buffer, at: number): number {
-  return buf.readUInt32BE(at) & 0x7fff_ffff;
 }
