@@ -40,7 +40,7 @@ function withMember(dump: Uint8Array, id: bigint, peerUrl: string): Uint8Array {
   const model = Object.values(members?.Children ?? {})[0];
   if (members?.Children === undefined || members.Children === null || model === undefined)
     throw new Error('no members');
-  const hex = id.toString(16).padStart(16, '0');
+  const hex = id.toString(16);
   const path = `/0/members/${hex}`;
   const attributes = { ...model.Children?.['raftAttributes'], Path: `${path}/raftAttributes` };
   members.Children[hex] = {
