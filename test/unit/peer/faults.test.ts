@@ -140,8 +140,8 @@ describe('a peer that goes away', () => {
     const a = await TestNode.start({ id: 0xan, transport: { timing: { ...FAST, probeMs: 60_000 } } });
     a.transport.addPeer(0xbn, [silent.url]);
     await expectSoon(() => a.transport.activeSince(0xbn) !== undefined);
-    await expectSoon(() => a.transport.activeSince(0xbn) === undefined);
-    await expectSoon(() => silent.count() >= 4);
+    // Two streams, each dialed only when there is none: both were given up at least once. They need not be down at the same time.
+    await expectSoon(() => silent.count() >= 6);
   });
 
   test('that sends garbage is dialed again, and nothing of it gets through', async () => {
