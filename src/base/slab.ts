@@ -26,4 +26,11 @@ export class Slab {
     this.#used += length;
     return this.#bytes.subarray(at, this.#used);
   }
+
+  copyOf(bytes: Uint8Array): Uint8Array {
+    if (bytes.length > this.#pieceBytesMax) return new Uint8Array(bytes);
+    const copy = this.take(bytes.length);
+    copy.set(bytes);
+    return copy;
+  }
 }

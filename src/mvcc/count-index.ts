@@ -181,9 +181,7 @@ export class CountIndex {
   }
 
   #remember(main: number, key: Uint8Array, change: number): void {
-    const ownKey = DELTA_KEYS.take(key.length);
-    ownKey.set(key);
-    this.#deltas.push({ main, key: ownKey, change });
+    this.#deltas.push({ main, key: DELTA_KEYS.copyOf(key), change });
     if (this.#deltas.length <= 2 * DELTAS_MAX) return;
     const kept = this.#deltas.slice(DELTAS_MAX);
     // What is forgotten may be part of a revision whose other part is kept.

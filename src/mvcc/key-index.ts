@@ -9,7 +9,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { encodeRevision } from './revision.ts';
-import { rowBytes } from './row-bytes.ts';
+import { ROWS } from './row-bytes.ts';
 import { getUint32BE, getUint64BE, putUint32BE, putUint64BE } from '../base/bytes.ts';
 
 /** A version of a key: everything a KeyValue says except the value. */
@@ -33,7 +33,7 @@ const HIST_BYTES = 17;
 const HIST_LEASE_BYTES = 25;
 
 export function encodePointer(version: KeyVersion): Uint8Array {
-  const out = rowBytes(POINTER_BYTES);
+  const out = ROWS.take(POINTER_BYTES);
   putUint64BE(out, 0, version.main);
   putUint32BE(out, 8, version.sub);
   putUint64BE(out, 12, version.createRevision);
@@ -131,7 +131,7 @@ export function histUserKey(row: Uint8Array): Uint8Array {
 }
 
 export function encodeHist(version: KeyVersion): Uint8Array {
-  const out = rowBytes(version.lease === 0n ? HIST_BYTES : HIST_LEASE_BYTES);
+  const out = ROWS.take(version.lease === 0n ? HIST_BYTES : HIST_LEASE_BYTES);
   putUint64BE(out, 1, version.createRevision);
   putUint64BE(out, 9, version.version);
   if (version.lease !== 0n) putLeaseId(out, HIST_BYTES, version.lease);
@@ -168,7 +168,7 @@ function putInverted(out: Uint8Array, at: number, main: number, sub: number): vo
 function escapeWithRoom(key: Uint8Array, room: number): Uint8Array {
   let zeros = 0;
   for (let i = 0; i < key.length; i++) if (key[i] === 0) zeros++;
-  const out = rowBytes(key.length + zeros + room);
+  const out = ROWS.take(key.length + zeros + room);
   if (zeros === 0) {
     out.set(key);
     return out;

@@ -4,7 +4,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { getUint64BE, putUint64BE } from '../base/bytes.ts';
-import { rowBytes } from './row-bytes.ts';
+import { ROWS } from './row-bytes.ts';
 
 const UNDERSCORE = 0x5f;
 const TOMBSTONE = 0x74;
@@ -13,7 +13,7 @@ export const REVISION_BYTES = 17;
 const TOMBSTONE_BYTES = 18;
 
 export function encodeRevision(main: number, sub: number, tombstone = false): Uint8Array {
-  const out = rowBytes(tombstone ? TOMBSTONE_BYTES : REVISION_BYTES);
+  const out = ROWS.take(tombstone ? TOMBSTONE_BYTES : REVISION_BYTES);
   putUint64BE(out, 0, main);
   out[8] = UNDERSCORE;
   putUint64BE(out, 9, sub);

@@ -16,7 +16,7 @@ import { END, liveScan, scanEnd } from './live-scan.ts';
 import { type RangeQuery, type RangeResult, type RangeSource, fetchKeyValue, rangeNow } from './range.ts';
 import type { OperationTally, OperationTotals } from './operation-totals.ts';
 import { encodeRevision } from './revision.ts';
-import { rowBytes } from './row-bytes.ts';
+import { ROWS } from './row-bytes.ts';
 import type { Snapshot, WriteBuffer } from './write-buffer.ts';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -75,8 +75,7 @@ export class WriteTxn implements RangeSource {
 
   /** The encoded KeyValue of a live key. */
   get(key: Uint8Array): Uint8Array | undefined {
-    this.#tally.ranges++;
-    const version = this.getVersion(key);
+    const version = this.versionOf(key);
     return version === undefined ? undefined : fetchKeyValue(this.#host.buffer, version);
   }
 
@@ -105,8 +104,7 @@ export class WriteTxn implements RangeSource {
     this.#tally.putBytes += key.length + value.length;
     assert(key.length > 0, 'put of the empty key');
     const { buffer } = this.#host;
-    const ownKey = rowBytes(key.length);
-    ownKey.set(key);
+    const ownKey = ROWS.copyOf(key);
     const previous = this.getVersion(ownKey);
     const main = this.#begin + 1;
     const sub = this.#events.length;

@@ -9,6 +9,7 @@
  *
  * Sizes are bytes. A negative result is an LMDB error code, or a negated errno.
  */
+import { Slab } from '../../base/slab.ts';
 import type { Borrower } from '../../mvcc/backend.ts';
 import { getSystemErrorName } from 'node:util';
 import { nativeAddon } from 'lmdb';
@@ -206,21 +207,11 @@ export function keyByte(at: number): number {
  * slow. So those in between are cut from slabs. A piece keeps its whole slab alive: who keeps one for long copies it.
  */
 const HEAP_BYTES_MAX = 64;
-const SLAB_BYTES = 64 * 1024;
-const SLAB_PIECE_BYTES_MAX = 16 * 1024;
-let slab = new Uint8Array(SLAB_BYTES);
-let slabAt = 0;
+const PIECES = new Slab(64 * 1024, 16 * 1024);
 
 function takeBytes(from: Uint8Array, at: number, length: number): Uint8Array {
-  if (length <= HEAP_BYTES_MAX || length > SLAB_PIECE_BYTES_MAX) return from.slice(at, at + length);
-  if (slabAt + length > SLAB_BYTES) {
-    slab = new Uint8Array(SLAB_BYTES);
-    slabAt = 0;
-  }
-  slab.set(from.subarray(at, at + length), slabAt);
-  const piece = slab.subarray(slabAt, slabAt + length);
-  slabAt += length;
-  return piece;
+  if (length <= HEAP_BYTES_MAX) return from.slice(at, at + length);
+  return PIECES.copyOf(from.subarray(at, at + length));
 }
 
 function growValueBuffer(bytes: number): void {
