@@ -134,14 +134,16 @@ describe('a peer that goes away', () => {
   });
 
   test('that only keeps silent is given up and dialed again', async () => {
+    let givenUp = 0;
     const silent = await listener((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+      socket.resume().once('close', () => givenUp++);
     });
     const a = await TestNode.start({ id: 0xan, transport: { timing: { ...FAST, probeMs: 60_000 } } });
     a.transport.addPeer(0xbn, [silent.url]);
     await expectSoon(() => a.transport.activeSince(0xbn) !== undefined);
-    // Two streams, each dialed only when there is none: both were given up at least once. They need not be down at the same time.
-    await expectSoon(() => silent.count() >= 6);
+    // The two streams need not be down at the same time.
+    await expectSoon(() => givenUp >= 2 && silent.count() >= 6);
   });
 
   test('that sends garbage is dialed again, and nothing of it gets through', async () => {
