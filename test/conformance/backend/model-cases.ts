@@ -15,7 +15,7 @@ export function modelCases(subject: Subject): void {
       const random = new SeededRandom(seed);
       const model = new BackendModel();
       const open: { view: BackendView; model: BackendModel }[] = [];
-      for (let step = 0; step < 40; step++) {
+      for (let step = 0; step < 60; step++) {
         const batch = randomBatch(random);
         model.apply(batch);
         await commitBatch(subject(), batch);

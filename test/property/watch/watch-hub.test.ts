@@ -11,7 +11,7 @@ import type { WatchCreateRequest, WatchResponse } from '../../../src/gen/rpc.ts'
 import type { WatchHubOptions } from '../../../src/watch/watch-hub.ts';
 import { bytes, inRange, World, type TestStream, type Write } from '../../unit/watch/world.ts';
 
-const SEEDS = 1200;
+const SEEDS = 2000;
 const STEPS = 120;
 
 const OPTIONS: Partial<WatchHubOptions> = {
