@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import { expectError, expectStatus, Status } from '../../support/expect-error.ts';
-import { describeTargets } from '../../support/target.ts';
+import { http } from '../../support/http.ts';
+import { describeTargets, type Target } from '../../support/target.ts';
+import { until } from '../../support/until.ts';
 import { under } from '../../support/values.ts';
 
 describeTargets('status of a new store', (target) => {
@@ -13,11 +15,27 @@ describeTargets('status of a new store', (target) => {
   });
 });
 
+/**
+ * The status once all that is committed is applied. A server writes entries of its own after it is ready, the last of them the
+ * cluster's version; and etcd answers a put before it has noted the put's index as applied.
+ */
+async function settledStatus({ server, client }: Target): Promise<Awaited<ReturnType<Target['client']['status']>>> {
+  let status = await client.status();
+  await until('the cluster has a version, and all that is committed is applied', async () => {
+    const { etcdcluster } = JSON.parse((await http(`http://${server.endpoint}/version`)).body) as {
+      etcdcluster: string;
+    };
+    status = await client.status();
+    return etcdcluster !== 'not_decided' && status.raftAppliedIndex === status.raftIndex;
+  });
+  return status;
+}
+
 describeTargets('maintenance', (target) => {
   it('Status fills every field', async () => {
     const { client } = target();
     const { revision } = (await client.put({ key: 'k' })).header;
-    const status = await client.status();
+    const status = await settledStatus(target());
     expect(status.header).toMatchObject({ cluster_id: target().clusterId, member_id: target().memberId, revision });
     expect(status.version).toMatch(/^3\.\d+\.\d+$/);
     expect(status.leader).toBe(target().memberId);
@@ -35,9 +53,9 @@ describeTargets('maintenance', (target) => {
 
   it('Status shows each write in the raft indexes', async () => {
     const { client } = target();
-    const before = await client.status();
+    const before = await settledStatus(target());
     await client.put({ key: 'k' });
-    const after = await client.status();
+    const after = await settledStatus(target());
     expect(after.raftIndex).toBe(before.raftIndex + 1n);
     expect(after.raftAppliedIndex).toBe(before.raftAppliedIndex + 1n);
     await client.range({ key: 'k' });
