@@ -11,7 +11,7 @@ ensureBundle();
 const main = join(root, 'scripts', 'cluster', 'main.ts');
 const cluster = spawn(node, [main, ...process.argv.slice(2)], {
   stdio: 'inherit',
-  env: { QUORATE_COMMAND: [node, ...nodeOptions, bundle].join(' '), ...process.env },
+  env: { QUORATE_COMMAND: JSON.stringify([node, ...nodeOptions, bundle]), ...process.env },
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => cluster.kill(signal));
 cluster.on('exit', (code) => {

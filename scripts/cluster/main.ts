@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import yargs from 'yargs';
+import { commandWords } from './command-words.ts';
 import { layout, type LayoutOptions, MEMBERS_DEFAULT, MEMBERS_MAX, type MemberPlace } from './layout.ts';
 import { MemberProcess } from './member-process.ts';
 
@@ -139,7 +140,7 @@ function etcdctl(): string | undefined {
 }
 
 function command(): string[] {
-  const words = process.env['QUORATE_COMMAND']?.split(' ').filter((word) => word !== '') ?? [];
+  const words = commandWords(process.env['QUORATE_COMMAND']);
   return words.length > 0 ? words : [process.execPath, join(ROOT, 'src/main.ts')];
 }
 

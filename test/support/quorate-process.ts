@@ -4,17 +4,18 @@ import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { commandWords } from '../../scripts/cluster/command-words.ts';
 import { type Command, type ServerOptions, ServerProcess } from './server-process.ts';
 
 const REPO = join(dirname(fileURLToPath(import.meta.url)), '../..');
 
 /**
- * How quorate is started: from its sources, or with the command line in QUORATE_COMMAND (split at spaces), for instance
- * `node dist/quorate.mjs`.
+ * How quorate is started: from its sources, or with the command line in QUORATE_COMMAND: words with spaces between them, for
+ * instance `node dist/quorate.mjs`, or a JSON array of words. `npm test` names the bundle there.
  */
 export function quorateCommand(): Command {
-  const own = process.env['QUORATE_COMMAND']?.split(' ').filter((word) => word !== '');
-  const [file, ...args] = own?.length ? own : [join(REPO, 'node_modules/.bin/node'), join(REPO, 'src/main.ts')];
+  const own = commandWords(process.env['QUORATE_COMMAND']);
+  const [file, ...args] = own.length > 0 ? own : [join(REPO, 'node_modules/.bin/node'), join(REPO, 'src/main.ts')];
   return { kind: 'quorate', file: file ?? '', args };
 }
 
@@ -36,7 +37,7 @@ export async function withBundle<T>(body: () => Promise<T>): Promise<T> {
   // Below the repository, so that node_modules is found from there.
   const bundle = join(REPO, '.cache', `quorate-${process.pid}.mjs`);
   await promisify(execFile)(node, [join(REPO, 'scripts/build.ts'), `--outfile=${bundle}`], { cwd: REPO });
-  process.env['QUORATE_COMMAND'] = `${node} ${bundle}`;
+  process.env['QUORATE_COMMAND'] = JSON.stringify([node, bundle]);
   try {
     return await body();
   } finally {
