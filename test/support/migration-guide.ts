@@ -147,7 +147,8 @@ export class MigrationGuide {
     const bin = join(this.dir, 'bin');
     await mkdir(bin);
     const { file, args } = quorateCommand();
-    await writeFile(join(bin, 'quorate'), `#!/bin/sh\nexec ${[file, ...args].join(' ')} "$@"\n`);
+    const words = [file, ...args].map((word) => `'${word}'`);
+    await writeFile(join(bin, 'quorate'), `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`);
     await chmod(join(bin, 'quorate'), 0o755);
     await writeFile(join(this.dir, STATE), '');
   }

@@ -1,7 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
-const PRELOAD = fileURLToPath(new URL('shifted-date.mjs', import.meta.url));
+const PRELOAD = new URL('shifted-date.mjs', import.meta.url).href;
 
 /**
  * A member's wall clock, which can be stepped while it runs. The machine's own is not to be touched, and Linux' time namespaces
