@@ -28,6 +28,20 @@ export async function expectHealthy(cluster: FaultCluster, history: History, tim
   return revision;
 }
 
+/** A full disk has raised an alarm, unless the member ended first; it stays until somebody takes it back. */
+export async function disarm(cluster: FaultCluster, timeoutMs: number): Promise<void> {
+  await within(timeoutMs, 'an alarm cannot be taken back', async () => {
+    for (const { client } of cluster.members) {
+      const { alarms } = await client.alarm({ action: 'GET', alarm: 'NOSPACE' }, { timeoutMs: 1000 });
+      for (const { memberID } of alarms) {
+        await client.alarm({ action: 'DEACTIVATE', memberID, alarm: 'NOSPACE' }, { timeoutMs: 1000 });
+      }
+      if (alarms.length > 0) return undefined;
+    }
+    return true;
+  });
+}
+
 /** Nobody renews any more: all leases end, and with them their keys. Returns the revision after that. */
 export async function leasesEnded(cluster: FaultCluster, history: History, revision: number): Promise<number> {
   const [member] = cluster.members;
@@ -47,20 +61,56 @@ export async function leasesEnded(cluster: FaultCluster, history: History, revis
   });
 }
 
-/** All members hold the same, by HashKV and by their whole history. */
-export async function agreedLedger(cluster: FaultCluster): Promise<Ledger> {
-  const revision = Math.max(...(await Promise.all(cluster.members.map(revisionOf))));
-  const hashes = await Promise.all(
-    cluster.members.map(async ({ client }) => (await client.hashKv(revision, { timeoutMs: 10_000 })).hash),
-  );
-  hold(new Set(hashes).size === 1, 'HashKV', () => `at ${revision}: ${hashes.join(' ')}`);
-  const [first, ...rest] = await Promise.all(cluster.members.map((member) => wholeHistory(member, revision)));
+/**
+ * All members hold the same, by HashKV and by all of the history that they have; it is what the watch of everything got.
+ * `chronicle`: that, from the first revision on; of a store that was never compacted, a member has it too.
+ */
+export async function agreedLedger(
+  cluster: FaultCluster,
+  history: History,
+  chronicle?: readonly WatchedEvent[],
+): Promise<Ledger> {
+  const { members } = cluster;
+  const [first] = members;
   if (first === undefined) throw new Error('no member is left');
-  for (const other of rest) {
-    const at = first.findIndex((event, i) => shown(event) !== shown(other[i]));
-    hold(at < 0, 'all members hold the same', () => `${shown(first[at])} and ${shown(other[at])}`);
+  const revision = Math.max(...(await Promise.all(members.map(revisionOf))));
+  const hashes = await Promise.all(members.map(({ client }) => client.hashKv(revision, { timeoutMs: 10_000 })));
+  const told = hashes.map(({ hash, compact_revision }) => `${hash}, compacted at ${compact_revision}`);
+  hold(new Set(told).size === 1, 'HashKV', () => `at ${revision}: ${told.join('; ')}`);
+  // -1: never.
+  const compacted = Math.max(0, Number(hashes[0]?.compact_revision));
+  expectCompacted(compacted, history);
+  const events = chronicle ?? (await historyOf(first, 1, revision));
+  const kept = events.filter(({ entry }) => entry.mod > compacted);
+  for (const member of members) {
+    const own = await historyOf(member, compacted + 1, revision);
+    const at = Array.from({ length: Math.max(own.length, kept.length) }, (_, i) => i).find(
+      (i) => shown(own[i]) !== shown(kept[i]),
+    );
+    hold(
+      at === undefined,
+      'all members hold the same',
+      () => `${member.name}: ${shown(own[at ?? 0])}, not ${shown(kept[at ?? 0])}`,
+    );
   }
-  return new Ledger(first, revision);
+  const ledger = new Ledger(events, revision);
+  if (compacted > 0) await Promise.all(members.map((member) => expectContents(member, ledger, compacted)));
+  return ledger;
+}
+
+/** The store was compacted where somebody asked for it, and wherever that was acknowledged. */
+function expectCompacted(compacted: number, { compactions }: History): void {
+  const isAsked = compacted === 0 || compactions.some(({ revision }) => revision === compacted);
+  hold(isAsked, 'compacted without being asked', () => `at ${compacted}`);
+  const lost = compactions.find(({ revision, returnMs }) => returnMs < Infinity && revision > compacted);
+  hold(lost === undefined, 'a compaction acknowledged and lost', () => `${shown(lost)}, but it is at ${compacted}`);
+}
+
+/** Compaction leaves what there was at its revision. */
+async function expectContents({ client, name }: Member, ledger: Ledger, revision: number): Promise<void> {
+  const { kvs } = await client.range({ ...EVERYTHING, revision }, { timeoutMs: 10_000 });
+  const [own, expected] = [kvs.map(entryOf), ledger.range('', '\uffff', revision)].map(shown);
+  hold(own === expected, 'what there was at the compaction', () => `${name} at ${revision}: ${own}, not ${expected}`);
 }
 
 async function revisionOf({ client }: Member): Promise<number> {
@@ -68,11 +118,11 @@ async function revisionOf({ client }: Member): Promise<number> {
   return Number(header.revision);
 }
 
-async function wholeHistory({ client }: Member, revision: number): Promise<WatchedEvent[]> {
+async function historyOf({ client }: Member, from: number, revision: number): Promise<WatchedEvent[]> {
   const stream = client.watch();
-  stream.send({ create_request: { ...EVERYTHING, start_revision: 1, prev_kv: true } });
+  stream.send({ create_request: { ...EVERYTHING, start_revision: from, prev_kv: true } });
   const events: WatchedEvent[] = [];
-  while ((events.at(-1)?.entry.mod ?? 1) < revision) {
+  while ((events.at(-1)?.entry.mod ?? Math.max(1, from - 1)) < revision) {
     const response = await stream.next(20_000);
     if (response.canceled) throw new Error(`the history is not to be had: ${response.cancel_reason}`);
     for (const { type, kv, prev_kv } of response.events) {

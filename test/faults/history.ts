@@ -79,6 +79,14 @@ export interface Operation {
   error: string | undefined;
 }
 
+/** Somebody asked for everything before a revision to be forgotten. */
+export interface Compaction {
+  readonly revision: number;
+  readonly callMs: number;
+  /** Infinity while there is no answer: nobody knows whether it happened. */
+  returnMs: number;
+}
+
 /** A lease as the one who holds it sees it. */
 export interface LeaseRecord {
   readonly id: bigint;
@@ -133,6 +141,7 @@ export class History {
   readonly operations: Operation[] = [];
   readonly leases: LeaseRecord[] = [];
   readonly holdings: Holding[] = [];
+  readonly compactions: Compaction[] = [];
   readonly watches: WatchRecord[] = [];
   /** Times at which a revision greater than all before was seen by anyone. */
   readonly seen: { readonly atMs: number; readonly revision: number }[] = [];

@@ -16,6 +16,8 @@ export interface RoundPlan {
   readonly seed: number;
   readonly round: number;
   readonly steps: readonly Step[];
+  /** Whether somebody compacts the store all the while. */
+  readonly compacts: boolean;
 }
 
 const STEPS = 3;
@@ -30,6 +32,7 @@ export function planRound(seed: number, round: number, faults: readonly Fault[],
   return {
     seed,
     round,
+    compacts: round % 2 === 0,
     steps: Array.from({ length: steps }, (): Step => {
       const fault = pack.next();
       const other = links[random.below(Math.max(1, links.length))];

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SeededRandom } from '../../src/base/random.ts';
 import type { ServerKind } from '../support/server-process.ts';
 import { checkAnswers } from './checks/answers.ts';
+import { checkCompactions } from './checks/compactions.ts';
 import { checkLeases, checkLocks } from './checks/leases.ts';
 import type { Ledger } from './checks/ledger.ts';
 import { checkSingleKeys } from './checks/single-keys.ts';
@@ -13,7 +14,7 @@ import { checkWatch } from './checks/watches.ts';
 import { checkWrites } from './checks/writes.ts';
 import { FaultCluster } from './cluster.ts';
 import { faultNamed } from './faults/all.ts';
-import { agreedLedger, expectHealthy, leasesEnded } from './aftermath.ts';
+import { agreedLedger, disarm, expectHealthy, leasesEnded } from './aftermath.ts';
 import { History } from './history.ts';
 import type { Network } from './network/network.ts';
 import type { RoundPlan, Step } from './plan.ts';
@@ -73,7 +74,7 @@ async function play(
   const network = options.network(new SeededRandom(plan.seed + plan.round));
   const smallVolume = plan.steps.some(({ fault }) => fault === 'disk-full');
   const cluster = await FaultCluster.start({ ...options, network, smallVolume });
-  const traffic = new Traffic(cluster, history, plan.seed * 1000 + plan.round);
+  const traffic = new Traffic(cluster, history, plan.seed * 1000 + plan.round, plan.compacts);
   try {
     await sleep(BEFORE_MS);
     for (const step of plan.steps) {
@@ -85,6 +86,7 @@ async function play(
     await cluster.leader(PEACE_MS);
     note('all have the same leader');
     await traffic.stopWorkers();
+    await disarm(cluster, PEACE_MS);
     const revision = await expectHealthy(cluster, history, PEACE_MS);
     note('all are healthy');
     const last = await leasesEnded(cluster, history, revision);
@@ -92,7 +94,7 @@ async function play(
     await traffic.watchedTo(last, PEACE_MS);
     note('all watches are complete');
     await traffic.stop();
-    const ledger = await agreedLedger(cluster);
+    const ledger = await agreedLedger(cluster, history, traffic.chronicle());
     note('all hold the same');
     return ledger;
   } finally {
@@ -120,7 +122,8 @@ export function check(history: History, ledger: Ledger): Record<string, number> 
   const events = history.watches.reduce((sum, record) => sum + checkWatch(record, ledger), 0);
   const leases = checkLeases(history, ledger);
   const locks = checkLocks(history, ledger);
-  return { effects: effects.size, operations, events, leases, locks };
+  const past = checkCompactions(history);
+  return { effects: effects.size, operations, events, leases, locks, past, compactions: history.compactions.length };
 }
 
 function outcomes({ operations }: History): { ok: number; refused: number; unknown: number } {
@@ -145,6 +148,7 @@ function keep(directory: string, { plan, notes, history, ledger, error }: Kept):
   write('operations.jsonl', history.operations.map(shown));
   write('leases.jsonl', [...history.leases.map(shown), ...history.holdings.map(shown)]);
   write('watches.jsonl', history.watches.map(shown));
+  write('compactions.jsonl', history.compactions.map(shown));
   write('seen.jsonl', history.seen.map(shown));
   if (ledger !== undefined) write('ledger.jsonl', ledger.events.map(shown));
 }

@@ -50,8 +50,11 @@ describe('three members', { timeout: 120_000 }, () => {
     expectWork(await run(plan(1, 'kill', 'one-way'), (random) => new ProxyNetwork(random)));
   });
 
-  test('a member that is replaced', async () => {
-    expectWork(await run(plan(2, 'replace-member'), (random) => new ProxyNetwork(random)));
+  test('a member that is replaced, while somebody compacts', async () => {
+    const report = await run(plan(2, 'replace-member'), (random) => new ProxyNetwork(random));
+    expectWork(report);
+    expect(report.checked['compactions']).toBeGreaterThan(5);
+    expect(report.checked['past']).toBeGreaterThan(10);
   });
 
   const reason = namespacesMissing();

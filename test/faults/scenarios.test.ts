@@ -70,8 +70,9 @@ describe.each(KINDS)('a leader that is cut off [%s]', { timeout: 90_000 }, (kind
   async function converged(): Promise<void> {
     cluster.heal();
     await cluster.leader();
-    await expectHealthy(cluster, new History(), 30_000);
-    await agreedLedger(cluster);
+    const history = new History();
+    await expectHealthy(cluster, history, 30_000);
+    await agreedLedger(cluster, history);
   }
 
   test('accepts no write and serves no linearizable read; the majority does; in the end all hold the same', async () => {

@@ -1,6 +1,6 @@
 /** The checks can fail: a good history passes, and each way in which it may be spoilt is found by the right rule. */
 import { describe, expect, test } from 'vitest';
-import { type Answer, type Entry, History, type Request, type WatchedEvent } from '../history.ts';
+import { type Answer, type Entry, History, type Operation, type Request, type WatchedEvent } from '../history.ts';
 import { check } from '../round.ts';
 import { Ledger } from './ledger.ts';
 import { checkSingleKeys } from './single-keys.ts';
@@ -177,6 +177,45 @@ describe('a history', () => {
     const late = good();
     alter(6, {}, { callMs: 7, returnMs: 8 })(late);
     expect(() => checkSingleKeys(late)).toThrow('linearizability: r/0');
+  });
+});
+
+describe('a read of the past', () => {
+  const past = (revision: number, callMs: number): Operation => {
+    const { history } = new Story().tell(
+      callMs,
+      callMs + 1,
+      { kind: 'range', key: 'r/0', revision },
+      { revision: 5, entries: [A1], count: 1, more: false },
+    );
+    return history.operations[0] as Operation;
+  };
+  const compacted = (revision: number, returnMs: number) => ({ revision, callMs: 102, returnMs });
+
+  test('that is answered although its revision was compacted', () => {
+    const late = (history: History): void => {
+      history.compactions.push(compacted(3, 103));
+      history.operations.push(past(2, 104));
+    };
+    expect(verdict(late)).toBe('compacted, and answered');
+  });
+
+  test('may be answered at the compaction, before it, and while nobody knows of it', () => {
+    const inTime = (history: History): void => {
+      history.compactions.push(compacted(2, 103), compacted(3, 110), compacted(4, Infinity));
+      history.operations.push(past(2, 104), past(2, 109));
+    };
+    expect(verdict(inTime)).toBe('good');
+  });
+
+  test('that is refused although nobody asked for a compaction', () => {
+    const refused = (asked: number) => (history: History) => {
+      history.compactions.push(compacted(asked, 103));
+      const error = '11 etcdserver: mvcc: required revision has been compacted';
+      history.operations.push({ ...past(2, 104), answer: undefined, returnMs: Infinity, error });
+    };
+    expect(verdict(refused(2))).toBe('compacted without being asked');
+    expect(verdict(refused(3))).toBe('good');
   });
 });
 

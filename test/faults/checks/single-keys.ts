@@ -32,7 +32,8 @@ function registerOperation(operation: Operation, values: ValuesByRevision): Regi
   if (refused || request.kind === 'revoke') return undefined;
   const returnMs = answer === undefined ? Infinity : operation.returnMs;
   if (request.kind === 'range') {
-    const isRead = answer !== undefined && request.serializable !== true && request.end === undefined;
+    const isOfNow = request.serializable !== true && request.revision === undefined;
+    const isRead = answer !== undefined && isOfNow && request.end === undefined;
     return isRead ? { kind: 'read', callMs, returnMs, value: answer.entries?.[0]?.value } : undefined;
   }
   const written = valueOf(request.change);

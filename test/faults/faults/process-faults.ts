@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { disarm } from '../aftermath.ts';
 import { smallVolumesMissing } from '../machine/small-volume.ts';
 import { type Fault, minority, named, victim } from './fault.ts';
 
@@ -123,6 +124,8 @@ export const diskFull: Fault = {
     note(survived ? `${member.name} went on` : `${member.name} ended itself`);
     member.volume.release();
     if (!survived) await cluster.restart(member);
+    // Whoever made room says so; links that are cut at the same time may keep it from being heard, until there is peace.
+    await disarm(cluster, 2000).catch(() => note('an alarm stays'));
   },
 };
 

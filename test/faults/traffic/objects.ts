@@ -5,6 +5,7 @@ export const OBJECTS = '/registry/';
 export const OBJECTS_END = '/registry0';
 const NAMES = 18;
 const PAGE = 5;
+const PAST_REVISIONS = 200;
 
 /** What kube-apiserver does to its store: create, guarded update and delete, lists in pages at one revision. */
 export function objects(session: Session): Promise<void> {
@@ -15,9 +16,16 @@ export function objects(session: Session): Promise<void> {
     const key = `${OBJECTS}pods/default/p${String(random.below(NAMES)).padStart(2, '0')}`;
     const choice = random.below(100);
     if (choice < 12) await list(session, known);
+    else if (choice < 16) await session.range({ key, revision: pastRevision(session) });
     else if (choice < 30) remember(known, key, (await session.range({ key })).entries?.[0]);
     else await changeObject(session, known, key, choice > 85);
   });
+}
+
+/** One that there has been; it may be compacted by now. */
+function pastRevision({ random, history }: Session): number {
+  const newest = history.seen.at(-1)?.revision ?? 1;
+  return Math.max(1, newest - random.below(PAST_REVISIONS));
 }
 
 async function changeObject(session: Session, known: Map<string, Entry>, key: string, remove: boolean): Promise<void> {

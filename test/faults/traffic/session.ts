@@ -127,6 +127,14 @@ export class Session {
     });
   }
 
+  /** Everything before the revision is to be forgotten. `physical`: the answer waits until it is, on the member that is asked. */
+  async compact(revision: number, physical: boolean): Promise<void> {
+    const compaction = { revision, callMs: performance.now(), returnMs: Infinity };
+    this.history.compactions.push(compaction);
+    await this.client.compact({ revision, physical }, { timeoutMs: PATIENCE_MS });
+    compaction.returnMs = performance.now();
+  }
+
   async #record(request: Request, call: (client: RawClient, options: CallOptions) => Promise<Answer>): Promise<Answer> {
     const operation = this.history.begin(this.name, this.#member.name, request);
     try {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultCluster } from '../cluster.ts';
-import type { History } from '../history.ts';
+import type { History, WatchedEvent } from '../history.ts';
+import { compactions } from './compactor.ts';
 import { LEASED, leases } from './leases.ts';
 import { LOCKS, locks } from './locks.ts';
 import { objects, OBJECTS, OBJECTS_END } from './objects.ts';
@@ -15,11 +16,15 @@ const WORKERS: readonly (readonly [string, number, (session: Session) => Promise
   ['lock', 4, locks],
 ];
 
+/** The watch of everything: what it has got is the store's history, of which the store itself may forget a part. */
+const ALL = { key: '\0', end: '\uffff' };
+
 const WATCHES: readonly Omit<WatchWish, 'fromRevision'>[] = [
   { key: 'r/', end: 'r0', prevKv: true, requireLeader: false },
   { key: OBJECTS, end: OBJECTS_END, prevKv: true, requireLeader: true },
   { key: LEASED, end: 'l0', prevKv: false, requireLeader: false },
   { key: LOCKS, end: 'lock0', prevKv: true, requireLeader: true },
+  { ...ALL, prevKv: true, requireLeader: false },
 ];
 
 /** Everybody who uses the cluster during a round. */
@@ -29,7 +34,7 @@ export class Traffic {
   readonly #watchers: Watcher[] = [];
   readonly #running: Promise<void>[] = [];
 
-  constructor(cluster: FaultCluster, history: History, seed: number) {
+  constructor(cluster: FaultCluster, history: History, seed: number, compacts: boolean) {
     let number = 0;
     const session = (kind: string): Session => {
       number++;
@@ -42,6 +47,11 @@ export class Traffic {
         this.#running.push(work(worker));
       }
     }
+    if (compacts) {
+      const worker = session('compaction');
+      this.#workers.push(worker);
+      this.#running.push(compactions(worker, () => this.#watchedTo()));
+    }
     for (let i = 0; i < 2 * WATCHES.length; i++) {
       const wish = WATCHES[i % WATCHES.length] as WatchWish;
       const watching = session('watch');
@@ -52,6 +62,16 @@ export class Traffic {
     }
     // What went wrong shows when the round ends.
     for (const running of this.#running) running.catch(() => {});
+  }
+
+  /** Every event of the store, as a watch of everything has got it. */
+  chronicle(): WatchedEvent[] {
+    const watcher = this.#watchers.find(({ record }) => record.key === ALL.key && record.end === ALL.end);
+    return watcher?.record.deliveries.flatMap((one) => (one.kind === 'events' ? one.events : [])) ?? [];
+  }
+
+  #watchedTo(): number {
+    return Math.min(...this.#watchers.map(({ completeTo }) => completeTo));
   }
 
   /** No more writes and reads; resolves when the last of them has its answer, or will get none. */
