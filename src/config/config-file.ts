@@ -1,10 +1,11 @@
 /** Options from a YAML or JSON file. Its keys are the flags' names, but for a few that sit in objects (fileKey in the table). */
-import { parseAllDocuments, type Tags } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { ConfigError, invalidValue } from './config-error.ts';
 import type { ConfigWarning } from './config-warning.ts';
 import { valueFromFile, ValueProblem } from './option-value.ts';
 import { OptionValues } from './option-values.ts';
 import { type NamedOption, optionNames } from './options.ts';
+import { goYamlTags } from './yaml-numbers.ts';
 
 export interface FileResult {
   readonly values: OptionValues;
@@ -16,8 +17,9 @@ const ALIASES_MAX = 100;
 
 const OPTION_BY_KEY: ReadonlyMap<string, readonly [string, NamedOption]> = new Map(
   Array.from(optionNames()).flatMap(([name, option]): [string, readonly [string, NamedOption]][] => {
-    const key = option.spec.fileKey === undefined || !option.current ? name : option.spec.fileKey;
-    return key === null ? [] : [[key, [name, option]]];
+    const { fileKey } = option.spec;
+    if (fileKey === null || (fileKey !== undefined && !option.current)) return [];
+    return [[fileKey ?? name, [name, option]]];
   }),
 );
 /** The objects that hold options: client-transport-security and so on, with those inside them. */
@@ -67,7 +69,7 @@ function readOption(
     values.set({
       alias,
       value: valueFromFile(spec, given),
-      text: typeof given === 'string' ? given : JSON.stringify(given),
+      text: shown(given),
     });
   } catch (error) {
     if (error instanceof ValueProblem) throw invalid(path, key, given, error.message);
@@ -76,24 +78,21 @@ function readOption(
 }
 
 function invalid(path: string, key: string, value: unknown, problem: string): ConfigError {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return invalidValue(`${key.replaceAll('/', '.')} in --config-file ${path}`, text, problem);
+  return invalidValue(`${key.replaceAll('/', '.')} in --config-file ${path}`, shown(value), problem);
 }
 
-/** YAML 1.1 as Go's library reads it: yes and on are booleans, but nothing turns into a time or a base-60 number. */
-function yamlTags(tags: Tags): Tags {
-  return tags.filter(
-    (tag) => typeof tag !== 'object' || (tag.format !== 'TIME' && tag.tag !== 'tag:yaml.org,2002:timestamp'),
-  );
+function shown(value: unknown): string {
+  if (typeof value === 'string' || typeof value === 'bigint') return String(value);
+  return JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? Number(inner) : inner));
 }
 
-/** The first document. */
+/** The first document. YAML 1.1 as Go's library reads it: yes and on are booleans. */
 function parseYaml(path: string, text: string): unknown {
   try {
     const documents = parseAllDocuments(text, {
       version: '1.1',
       uniqueKeys: false,
-      customTags: yamlTags,
+      customTags: goYamlTags,
       logLevel: 'silent',
     });
     const [first] = Array.isArray(documents) ? documents : [];

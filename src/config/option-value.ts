@@ -45,9 +45,9 @@ export function valueFromFile(spec: OptionSpec, value: unknown): AnyOptionValue 
     case 'int':
     case 'uint':
     case 'uint32':
-      return inRange(spec.type, BigInt(integer(value, 'an integer')));
+      return inRange(spec.type, integer(value, 'an integer'));
     case 'duration':
-      return nanosecondsToMs(integer(value, 'a whole number of nanoseconds'));
+      return nanosecondsToMs(bounded('int', integer(value, 'a whole number of nanoseconds')));
     case 'list':
       if (spec.fileText === true) return valueFromText(spec, fileText(value));
       if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
@@ -62,8 +62,10 @@ function fileText(value: unknown): string {
   throw new ValueProblem('it must be text (quote it)');
 }
 
-function integer(value: unknown, what: string): number {
-  if (typeof value === 'number' && Number.isInteger(value)) return value;
+/** YAML's integers are exact. A float such as 1e3 counts as one too: with the digits that JSON would give it, as in etcd. */
+function integer(value: unknown, what: string): bigint {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'number' && /^-?\d+$/.test(String(value))) return BigInt(String(value));
   throw new ValueProblem(`it must be ${what}, without quotes`);
 }
 
@@ -72,7 +74,9 @@ function oneOf(spec: OptionSpec, text: string): string {
   throw new ValueProblem(`it must be one of ${spec.choices.join(', ')}`);
 }
 
-function parseInteger(type: 'int' | 'uint' | 'uint32', text: string): bigint {
+type IntegerType = 'int' | 'uint' | 'uint32';
+
+function parseInteger(type: IntegerType, text: string): bigint {
   if (type !== 'int' && text.startsWith('+')) throw new ValueProblem('it must be a whole number without a sign');
   return found(parseGoInteger(text), 'it must be a whole number');
 }
@@ -84,12 +88,17 @@ const INTEGER_BOUNDS = {
 } as const;
 
 /** Beyond 2^53 a limit is as good as none, so such values are cut to what a number holds exactly. */
-function inRange(type: 'int' | 'uint' | 'uint32', value: bigint): number {
+function inRange(type: IntegerType, given: bigint): number {
+  const value = bounded(type, given);
+  const limit = BigInt(Number.MAX_SAFE_INTEGER);
+  return Number(value > limit ? limit : value < -limit ? -limit : value);
+}
+
+function bounded(type: IntegerType, value: bigint): bigint {
   const [min, max] = INTEGER_BOUNDS[type];
   if (value < 0n && min === 0n) throw new ValueProblem('it must not be negative');
   if (value < min || value > max) throw new ValueProblem(`it must lie between ${min} and ${max}`);
-  const limit = BigInt(Number.MAX_SAFE_INTEGER);
-  return Number(value > limit ? limit : value < -limit ? -limit : value);
+  return value;
 }
 
 /** Where the default is *, empty text means the same. */

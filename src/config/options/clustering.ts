@@ -149,6 +149,7 @@ export const CLUSTERING_OPTIONS = [
     default: 'exit',
     choices: ['exit', 'proxy'],
     support: 'supported',
+    fileKey: null,
     help: 'What to do when discovery fails; proxy is no longer possible.',
   },
   {

@@ -92,6 +92,7 @@ export const REMOVED_OPTIONS = [
     default: 'off',
     choices: ['off', 'readonly', 'on'],
     support: 'removed',
+    fileKey: null,
     help: 'Run as a proxy of the v2 API.',
   },
   {
@@ -99,6 +100,7 @@ export const REMOVED_OPTIONS = [
     type: 'uint',
     default: '5000',
     support: 'noEffect',
+    fileKey: null,
     help: 'Milliseconds that proxy avoided a failed endpoint.',
   },
   {
@@ -106,6 +108,7 @@ export const REMOVED_OPTIONS = [
     type: 'uint',
     default: '30000',
     support: 'noEffect',
+    fileKey: null,
     help: 'Milliseconds between two refreshes of its endpoints.',
   },
   {
@@ -113,6 +116,7 @@ export const REMOVED_OPTIONS = [
     type: 'uint',
     default: '1000',
     support: 'noEffect',
+    fileKey: null,
     help: 'Milliseconds for it to connect.',
   },
   {
@@ -120,9 +124,17 @@ export const REMOVED_OPTIONS = [
     type: 'uint',
     default: '5000',
     support: 'noEffect',
+    fileKey: null,
     help: 'Milliseconds for it to write.',
   },
-  { name: 'proxy-read-timeout', type: 'uint', default: '0', support: 'noEffect', help: 'Milliseconds for it to read.' },
+  {
+    name: 'proxy-read-timeout',
+    type: 'uint',
+    default: '0',
+    support: 'noEffect',
+    fileKey: null,
+    help: 'Milliseconds for it to read.',
+  },
 ] as const satisfies readonly OptionSpec[];
 
 /** Accepted without a word, as etcd does. */
