@@ -5,8 +5,9 @@ const UNIT = 'test/unit/**/*.test.ts';
 
 export default defineConfig({
   test: {
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Against tests that hang, on whatever machine: what has to be fast says so itself.
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     pool: 'forks',
     // Many tests wait for processes and timers: more workers than cores.
     maxWorkers: 5,
