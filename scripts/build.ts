@@ -8,6 +8,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { embeddedUiAssets } from './ui-assets.ts';
+import nodeEnvironment from './node-environment.json' with { type: 'json' };
 import nodeOptions from './node-options.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
@@ -15,6 +16,7 @@ const { values } = parseArgs({ options: { outfile: { type: 'string' } } });
 
 const outfile = resolve(values.outfile ?? join(root, 'dist', 'quorate.mjs'));
 const outdir = dirname(outfile);
+const assignments = Object.entries(nodeEnvironment).map(([variable, value]) => `${variable}=${value}`);
 const name = basename(outfile, '.mjs');
 
 removeOld();
@@ -45,7 +47,7 @@ await build({
   external: ['lmdb'],
   banner: {
     js: [
-      `#!/usr/bin/env -S node ${nodeOptions.join(' ')}`,
+      `#!/usr/bin/env -S ${[...assignments, 'node', ...nodeOptions].join(' ')}`,
       "import { createRequire as quorateCreateRequire } from 'node:module'; const require = quorateCreateRequire(import.meta.url);",
     ].join('\n'),
   },

@@ -1,8 +1,15 @@
 /** `npm run cluster [-- flags]`: sets up what is missing, then runs a cluster on this machine, for people who try it. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import nodeOptions from './node-options.json' with { type: 'json' };
-import { bundle, ensureBundle, ensureDependencies, ensureGenerated, node, root } from './setup.mjs';
+import {
+  ensureBundle,
+  ensureDependencies,
+  ensureGenerated,
+  node,
+  root,
+  serverCommand,
+  serverEnvironment,
+} from './setup.mjs';
 
 ensureDependencies();
 ensureGenerated();
@@ -11,7 +18,7 @@ ensureBundle();
 const main = join(root, 'scripts', 'cluster', 'main.ts');
 const cluster = spawn(node, [main, ...process.argv.slice(2)], {
   stdio: 'inherit',
-  env: { QUORATE_COMMAND: JSON.stringify([node, ...nodeOptions, bundle]), ...process.env },
+  env: { QUORATE_COMMAND: JSON.stringify(serverCommand), ...serverEnvironment },
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => cluster.kill(signal));
 cluster.on('exit', (code) => {

@@ -7,10 +7,15 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import nodeEnvironment from './node-environment.json' with { type: 'json' };
+import nodeOptions from './node-options.json' with { type: 'json' };
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const node = join(root, 'node_modules', '.bin', 'node');
 export const bundle = join(root, 'dist', 'quorate.mjs');
+/** What runs the server, and with what in its environment: docs/adr/0004-garbage.md. */
+export const serverCommand = [node, ...nodeOptions, bundle];
+export const serverEnvironment = { ...nodeEnvironment, ...process.env };
 
 /** One line of progress on stderr: stdout belongs to the program. */
 export function say(text) {

@@ -1,8 +1,16 @@
 /** `npm test [-- vitest arguments]`: sets up what is missing, then runs every test. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import nodeOptions from './node-options.json' with { type: 'json' };
-import { bundle, ensureBundle, ensureDependencies, ensureGenerated, node, root, say } from './setup.mjs';
+import {
+  ensureBundle,
+  ensureDependencies,
+  ensureGenerated,
+  node,
+  root,
+  say,
+  serverCommand,
+  serverEnvironment,
+} from './setup.mjs';
 
 ensureDependencies();
 ensureGenerated();
@@ -16,6 +24,6 @@ if (fetched.status !== 0) {
 
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 // What `npm start` runs is what is tested; and it starts in a third of the time that the sources take.
-const env = { QUORATE_COMMAND: JSON.stringify([node, ...nodeOptions, bundle]), ...process.env };
+const env = { QUORATE_COMMAND: JSON.stringify(serverCommand), ...serverEnvironment };
 const { status } = spawnSync(node, [vitest, 'run', ...process.argv.slice(2)], { cwd: root, stdio: 'inherit', env });
 process.exitCode = status ?? 1;

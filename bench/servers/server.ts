@@ -17,6 +17,7 @@ export interface ServerSpec {
   readonly file: string;
   /** Before the flags; `probe`: with a monitor of the event loop, where there is one. */
   readonly args: (probe: boolean) => readonly string[];
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface StartOptions {
@@ -60,7 +61,7 @@ export class Server {
     const startedMs = performance.now();
     const child = spawn(spec.file, [...spec.args(probe), ...flags(options.dataDir, place)], {
       stdio: ['ignore', log, log, ...(probe ? ['ipc' as const] : [])],
-      env: withoutEtcdVariables(process.env),
+      env: { ...spec.env, ...withoutEtcdVariables(process.env) },
     });
     closeSync(log);
     killAtExit(child);

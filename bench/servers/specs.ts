@@ -1,6 +1,7 @@
 /** The two servers as they are run: with nothing but names and addresses on their command lines. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import nodeEnvironment from '../../scripts/node-environment.json' with { type: 'json' };
 import nodeOptions from '../../scripts/node-options.json' with { type: 'json' };
 import { QUORATE_VERSION } from '../../src/config/version.ts';
 import { etcdBinDir, etcdToolPath } from '../../test/support/real-etcd.ts';
@@ -21,6 +22,7 @@ export function quorateSpec(workDir: string): ServerSpec {
       ...(probe ? ['--import', join(import.meta.dirname, 'loop-probe.ts')] : []),
       bundle,
     ],
+    env: nodeEnvironment,
   };
 }
 
@@ -40,7 +42,7 @@ export function etcdSpec(): ServerSpec {
   const { stdout } = spawnSync(file, ['--version'], { encoding: 'utf8' });
   const version = /etcd Version: (\S+)/.exec(stdout)?.[1];
   if (version === undefined) throw new Error(`${file} does not tell its version`);
-  return { kind: 'etcd', version, file, args: () => [] };
+  return { kind: 'etcd', version, file, args: () => [], env: {} };
 }
 
 function run(command: string, args: readonly string[]): void {

@@ -5,7 +5,7 @@ import type { Job } from '../ports/job.ts';
 
 /** The first piece is small, as most answers are; the others are of this size. */
 const FIRST_PIECE_BYTES = 4096;
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 64 * 1024;
 /** Tag of RangeResponse.kvs, and at most 5 bytes of length. */
 const KVS_TAG = 0x12;
 const KV_PREFIX_BYTES_MAX = 6;

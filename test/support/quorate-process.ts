@@ -4,6 +4,8 @@ import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import nodeEnvironment from '../../scripts/node-environment.json' with { type: 'json' };
+import nodeOptions from '../../scripts/node-options.json' with { type: 'json' };
 import { commandWords } from '../../scripts/cluster/command-words.ts';
 import { type Command, type ServerOptions, ServerProcess } from './server-process.ts';
 
@@ -28,8 +30,8 @@ export function startQuorate(options: ServerOptions = {}): Promise<ServerProcess
 }
 
 /**
- * Runs `body` with quorate started from a bundle of the present sources, which starts much faster: for tests that start it
- * again and again. A QUORATE_COMMAND that is set already stays.
+ * Runs `body` with quorate started from a bundle of the present sources, as `npm start` does: that is much faster, for tests that
+ * start it again and again. A QUORATE_COMMAND that is set already stays.
  */
 export async function withBundle<T>(body: () => Promise<T>): Promise<T> {
   if (process.env['QUORATE_COMMAND'] !== undefined) return body();
@@ -37,7 +39,8 @@ export async function withBundle<T>(body: () => Promise<T>): Promise<T> {
   // Below the repository, so that node_modules is found from there.
   const bundle = join(REPO, '.cache', `quorate-${process.pid}.mjs`);
   await promisify(execFile)(node, [join(REPO, 'scripts/build.ts'), `--outfile=${bundle}`], { cwd: REPO });
-  process.env['QUORATE_COMMAND'] = JSON.stringify([node, bundle]);
+  process.env['QUORATE_COMMAND'] = JSON.stringify([node, ...nodeOptions, bundle]);
+  Object.assign(process.env, { ...nodeEnvironment, ...process.env });
   try {
     return await body();
   } finally {

@@ -20,6 +20,7 @@ const spec = (kind: ServerKind): ServerSpec => ({
   version: '1',
   file: '/bin/sh',
   args: () => ['-c', 'echo no disk >&2; exit 3'],
+  env: {},
 });
 
 function run(cases: readonly BenchCase[], rounds: number, sizes = SIZES.smoke) {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import nodeEnvironment from '../../../scripts/node-environment.json' with { type: 'json' };
 import nodeOptions from '../../../scripts/node-options.json' with { type: 'json' };
 import { parseCommandLine } from '../../../src/config/command-line.ts';
 import type { ServerConfig } from '../../../src/config/server-config.ts';
@@ -253,6 +254,8 @@ describe('the systemd unit', () => {
       '/opt/quorate/dist/quorate.mjs',
       '--config-file=/etc/quorate/quorate.yaml',
     ]);
+    const assignments = Object.entries(nodeEnvironment).map(([variable, value]) => `${variable}=${value}`);
+    expect(unit).toContain(`\nEnvironment=${assignments.join(' ')}\n`);
     expect(config.initialCluster.map(({ name }) => name)).toContain(config.name);
     // The only place that ProtectSystem=strict leaves it.
     expect(unit).toContain('\nStateDirectory=quorate\n');
