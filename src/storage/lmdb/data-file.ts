@@ -71,6 +71,11 @@ export function rewriteDataFile(
   };
   environment.copyCompact(temporary, (error) => {
     if (error !== undefined) return fail(error);
+    try {
+      primeCopy({ ...options, path: temporary });
+    } catch (error) {
+      return fail(error);
+    }
     syncFile(temporary, (error) => {
       if (error !== undefined) return fail(error);
       let rewritten: RewrittenFile;
@@ -91,6 +96,16 @@ export interface RewrittenFile {
   retire(former: Environment): void;
 }
 
+/** Unsynced: the file is synced as a whole afterwards, off this thread. */
+function primeCopy(options: DataFileOptions): void {
+  const environment = new Environment({ ...options, noSync: true });
+  try {
+    environment.primeFreePages();
+  } finally {
+    environment.close();
+  }
+}
+
 function installCopy(options: DataFileOptions): RewrittenFile {
   const temporary = temporaryPath(options.path);
   chmodSync(temporary, FILE_MODE);
@@ -98,7 +113,6 @@ function installCopy(options: DataFileOptions): RewrittenFile {
   let environment: Environment | undefined;
   try {
     environment = new Environment({ ...options, path: temporary });
-    environment.primeFreePages();
     installTemporary(options.path);
   } catch (error) {
     environment?.close();
