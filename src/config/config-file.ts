@@ -17,13 +17,18 @@ const ALIASES_MAX = 100;
 
 const OPTION_BY_KEY: ReadonlyMap<string, readonly [string, NamedOption]> = new Map(
   Array.from(optionNames()).flatMap(([name, option]): [string, readonly [string, NamedOption]][] => {
-    const { fileKey } = option.spec;
-    if (fileKey === null || (fileKey !== undefined && !option.current)) return [];
-    return [[fileKey ?? name, [name, option]]];
+    const key = fileKeyOf(name, option);
+    return key === undefined ? [] : [[key, [name, option]]];
   }),
 );
 /** The objects that hold options: client-transport-security and so on, with those inside them. */
 const OBJECT_KEYS: ReadonlySet<string> = new Set([...OPTION_BY_KEY.keys()].flatMap(enclosing));
+
+/** Where a file holds the option under that name of it, `/` between the objects; undefined: nowhere. */
+export function fileKeyOf(name: string, { spec: { fileKey }, current }: NamedOption): string | undefined {
+  if (fileKey === undefined) return name;
+  return current ? (fileKey ?? undefined) : undefined;
+}
 
 function enclosing(key: string): string[] {
   const parts = key.split('/').slice(0, -1);

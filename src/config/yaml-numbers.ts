@@ -34,15 +34,13 @@ const FLOAT_TAG: ScalarTag = {
   resolve: (text) => Number(goYamlNumber(text) ?? NaN),
 };
 
-const REPLACED = new Set(['BIN', 'OCT', 'HEX', 'EXP', 'TIME']);
+const REPLACED_TAGS = new Set(['tag:yaml.org,2002:int', 'tag:yaml.org,2002:timestamp']);
+const REPLACED_FLOATS = new Set(['EXP', 'TIME']);
 
 /** The tags of YAML 1.1, with these numbers in place of its own. */
 export function goYamlTags(tags: Tags): Tags {
   const kept = tags.filter((tag) => {
-    if (typeof tag !== 'object') return true;
-    const { format = '' } = tag as ScalarTag;
-    if (REPLACED.has(format) || tag.tag === 'tag:yaml.org,2002:timestamp') return false;
-    return tag.tag !== 'tag:yaml.org,2002:int';
+    return typeof tag !== 'object' || !(REPLACED_TAGS.has(tag.tag) || REPLACED_FLOATS.has(tag.format ?? ''));
   });
   return [NUMBER, FLOAT_TAG, ...kept];
 }

@@ -71,8 +71,6 @@ export async function agreedLedger(
   chronicle?: readonly WatchedEvent[],
 ): Promise<Ledger> {
   const { members } = cluster;
-  const [first] = members;
-  if (first === undefined) throw new Error('no member is left');
   const revision = Math.max(...(await Promise.all(members.map(revisionOf))));
   const hashes = await Promise.all(members.map(({ client }) => client.hashKv(revision, { timeoutMs: 10_000 })));
   const told = hashes.map(({ hash, compact_revision }) => `${hash}, compacted at ${compact_revision}`);
@@ -80,18 +78,14 @@ export async function agreedLedger(
   // -1: never.
   const compacted = Math.max(0, Number(hashes[0]?.compact_revision));
   expectCompacted(compacted, history);
-  const events = chronicle ?? (await historyOf(first, 1, revision));
+  const histories = await Promise.all(members.map((member) => historyOf(member, compacted + 1, revision)));
+  const events = chronicle ?? histories[0];
+  if (events === undefined) throw new Error('no member is left');
   const kept = events.filter(({ entry }) => entry.mod > compacted);
-  for (const member of members) {
-    const own = await historyOf(member, compacted + 1, revision);
-    const at = Array.from({ length: Math.max(own.length, kept.length) }, (_, i) => i).find(
-      (i) => shown(own[i]) !== shown(kept[i]),
-    );
-    hold(
-      at === undefined,
-      'all members hold the same',
-      () => `${member.name}: ${shown(own[at ?? 0])}, not ${shown(kept[at ?? 0])}`,
-    );
+  for (const [i, own] of histories.entries()) {
+    const longer = own.length > kept.length ? own : kept;
+    const at = longer.findIndex((_, n) => shown(own[n]) !== shown(kept[n]));
+    hold(at < 0, 'all members hold the same', () => `${members[i]?.name}: ${shown(own[at])}, not ${shown(kept[at])}`);
   }
   const ledger = new Ledger(events, revision);
   if (compacted > 0) await Promise.all(members.map((member) => expectContents(member, ledger, compacted)));

@@ -2,16 +2,14 @@
  * Values of every kind for every option that etcd knows, in variables and in configuration files: what etcd takes is taken, what it
  * refuses is refused. A few of them, drawn from a seed; all with CONFIG_CASES=all (six minutes).
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { variableOf } from '../../../src/config/environment.ts';
-import { optionNames } from '../../../src/config/options.ts';
-import { etcdBinDir, etcdToolPath, NO_ETCD } from '../../support/real-etcd.ts';
+import { fileKeyOf } from '../../../src/config/config-file.ts';
+import { type NamedOption, optionNames } from '../../../src/config/options.ts';
+import { etcdBinDir, NO_ETCD } from '../../support/real-etcd.ts';
 import { FILE, parse } from './run.ts';
+import { etcdFlags, runEtcd } from './run-etcd.ts';
 
 const HAS_ETCD = etcdBinDir() !== undefined;
 if (!HAS_ETCD) console.warn(`skipped: generated values for etcd's options: ${NO_ETCD}`);
@@ -64,24 +62,10 @@ function fileCase(key: string, literal: string): Case {
   return { what: `${key}: ${literal}`, argv: [`--config-file=${FILE}`], env: {}, file };
 }
 
-async function etcd({ argv, env, file }: Omit<Case, 'what'>): Promise<string> {
-  const dir = mkdtempSync(join(tmpdir(), 'quorate-values-'));
-  try {
-    if (file !== undefined) writeFileSync(join(dir, FILE), file);
-    const child = spawn(etcdToolPath('etcd'), argv, { cwd: dir, env: { PATH: '/usr/bin', ...env }, timeout: 20_000 });
-    let printed = '';
-    child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
-    await new Promise((resolve) => child.once('close', resolve));
-    return printed;
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
 /** What etcd and quorate make of it, if they do not agree. */
 async function difference(one: Case): Promise<string | undefined> {
-  const theirs = await etcd(one);
+  const { out, err } = await runEtcd(one.argv, one.env, one.file);
+  const theirs = out + err;
   const result = parse([...one.argv], one.env, one.file);
   const ours = result.kind === 'error' ? result.line : result.kind;
   if (theirs.includes(TAKEN_BY_ETCD) === ours.includes(TAKEN_HERE)) return undefined;
@@ -91,13 +75,9 @@ async function difference(one: Case): Promise<string | undefined> {
 describe.skipIf(!HAS_ETCD)('values for every option', () => {
   const random = new SeededRandom(SEED);
 
-  async function options(): Promise<[string, string | null][]> {
-    const help = await etcd({ argv: ['--help'], env: {} });
-    const known = new Set(Array.from(help.matchAll(/^ {2}--([a-z0-9-]+)/gm), ([, name = '']) => name));
-    return Array.from(optionNames(), ([name, { spec, current }]): [string, string | null] => [
-      name,
-      current ? (spec.fileKey ?? (spec.fileKey === null ? null : name)) : spec.fileKey === undefined ? name : null,
-    ]).filter(([name]) => known.has(name) && !LEFT_OUT.has(name));
+  async function options(): Promise<[string, NamedOption][]> {
+    const known = new Set(await etcdFlags());
+    return Array.from(optionNames()).filter(([name]) => known.has(name) && !LEFT_OUT.has(name));
   }
 
   function drawn(from: readonly string[]): readonly string[] {
@@ -124,7 +104,11 @@ describe.skipIf(!HAS_ETCD)('values for every option', () => {
   });
 
   test('in a configuration file', { timeout: ALL ? 900_000 : 60_000 }, async () => {
-    const keys = (await options()).flatMap(([, key]) => (key === null || STRICTER.has(key) ? [] : [key]));
-    await expectNone(keys.flatMap((key) => drawn(LITERALS).map((literal) => fileCase(key, literal))));
+    const keys = (await options()).flatMap(([name, option]) => fileKeyOf(name, option) ?? []);
+    await expectNone(
+      keys
+        .filter((key) => !STRICTER.has(key))
+        .flatMap((key) => drawn(LITERALS).map((literal) => fileCase(key, literal))),
+    );
   });
 });

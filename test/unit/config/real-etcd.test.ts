@@ -2,44 +2,25 @@
  * The same command lines to a real etcd: what it refuses is refused here, before anything is written, and what its flag parser
  * takes is taken here. quorate's side runs in this process and can write nothing: parseCommandLine() gets no means to.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseFlags } from '../../../src/config/flags.ts';
 import { findOption } from '../../../src/config/options.ts';
 import { ConfigError } from '../../../src/config/config-error.ts';
-import { etcdBinDir, etcdToolPath, NO_ETCD } from '../../support/real-etcd.ts';
+import { etcdBinDir, NO_ETCD } from '../../support/real-etcd.ts';
 import { failure, parse } from './run.ts';
+import { etcdFlags, type EtcdRun, runEtcd } from './run-etcd.ts';
 
 const HAS_ETCD = etcdBinDir() !== undefined;
 if (!HAS_ETCD) console.warn(`skipped: comparison with etcd's flags: ${NO_ETCD}`);
 
-interface Outcome {
-  readonly code: number | null;
-  readonly out: string;
+interface Outcome extends EtcdRun {
   /** The line that says what is wrong. */
   readonly line: string;
-  readonly wrote: readonly string[];
 }
 
-/** Starts etcd in an empty directory of its own; it must end by itself. */
-async function etcd(argv: readonly string[], env: Record<string, string> = {}, file?: string): Promise<Outcome> {
-  const dir = mkdtempSync(join(tmpdir(), 'quorate-flags-'));
-  const fileName = 'quorate.yaml';
-  try {
-    if (file !== undefined) writeFileSync(join(dir, fileName), file);
-    const child = spawn(etcdToolPath('etcd'), argv, { cwd: dir, env: { PATH: '/usr/bin', ...env }, timeout: 10_000 });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-    return { code, out, line: complaint(err), wrote: readdirSync(dir).filter((name) => name !== fileName) };
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
+async function etcd(argv: readonly string[], env?: Record<string, string>, file?: string): Promise<Outcome> {
+  const run = await runEtcd(argv, env, file);
+  return { ...run, line: complaint(run.err) };
 }
 
 function complaint(err: string): string {
@@ -334,8 +315,8 @@ describe.skipIf(!HAS_ETCD)("etcd's --help", () => {
     help = (await etcd(['--help'])).out;
   });
 
-  test('names no flag that is not in the table', () => {
-    const names = Array.from(help.matchAll(/^ {2}--([a-z0-9-]+)/gm), ([, name = '']) => name);
+  test('names no flag that is not in the table', async () => {
+    const names = await etcdFlags();
     expect(names.length).toBeGreaterThan(100);
     expect(names.filter((name) => findOption(name) === undefined)).toEqual([]);
   });
