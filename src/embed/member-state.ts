@@ -12,6 +12,7 @@ import type { Logger } from '../ports/logger.ts';
 import { decodeConfState, encodeConfState } from '../server/conf-state.ts';
 import type { PeerNetwork } from '../server/peer-transport.ts';
 import type { LookAtVolume } from '../ports/volume.ts';
+import { DiskUse } from '../storage/disk-use.ts';
 import type { WalMetrics, WalOptions } from '../storage/wal/wal-options.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { ETCD_COMPAT_VERSION } from '../config/version.ts';
@@ -40,6 +41,8 @@ export interface MemberState extends OpenedLog, StateMachines {
   readonly backend: Backend;
   readonly buffer: WriteBuffer;
   readonly applied: AppliedState;
+  /** For large writes besides those of the log and the database. */
+  readonly diskUse: DiskUse;
   /** Where a temporary copy of the database may be put. */
   readonly databaseDir: string;
 }
@@ -87,6 +90,7 @@ export async function openMemberState(parts: StateParts): Promise<MemberState> {
 async function openLocked(parts: StateParts, databaseDir: string, unlock: () => void): Promise<MemberState> {
   const { config, platform, clock, logger, walMetrics, network } = parts;
   const { backend, taken } = await openDatabase(parts, databaseDir);
+  const diskUse = new DiskUse(() => clock.monotonicMs());
   const walOptions: WalOptions = {
     ...platform.wal,
     fs: platform.files,
@@ -95,7 +99,7 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
     logger,
     metrics: walMetrics,
     filesMax: config.walFilesMax,
-    isDiskBusy: () => backend.isWriting,
+    isDiskBusy: () => backend.isWriting || diskUse.isBusy,
     onDiskFull: parts.onDiskFull,
   };
   await defragAtStart(backend, config.startDefragMegabytes, logger);
@@ -112,7 +116,7 @@ async function openLocked(parts: StateParts, databaseDir: string, unlock: () => 
   const { cluster } = machines;
   const problem = tooOldFor(cluster.version, ETCD_COMPAT_VERSION);
   if (problem !== undefined) throw new Error(problem);
-  return { ...opened, ...machines, unlock, backend, buffer, applied, databaseDir };
+  return { ...opened, ...machines, unlock, backend, buffer, applied, diskUse, databaseDir };
 }
 
 /** The database, with a snapshot from the leader in its place if one came in before the last end. */

@@ -208,6 +208,7 @@ export class Member {
       buffer: state.buffer,
       jobs: this.jobs,
       clock,
+      diskUse: state.diskUse,
       meta: () => appliedRows(this.#applied(), cluster.version),
       version: () => storedStorageVersion(cluster.version) ?? '',
       seconds: parts.metrics.disk.backendSnapshotDuration,

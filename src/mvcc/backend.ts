@@ -129,7 +129,7 @@ export interface Backend {
    * previous `done`. After an error the backend is unusable.
    */
   commit(batch: Batch, done: (error: Error | undefined) => void): void;
-  /** Whether a commit or a defragmentation is under way: the disk is busy. */
+  /** Whether a commit or a defragmentation is under way, or was a moment ago: the disk is busy. */
   readonly isWriting: boolean;
   /** Bytes allocated on disk. */
   sizeBytes(): number;

@@ -7,6 +7,7 @@ import type { File, FileSystem } from '../../ports/file-system.ts';
 import type { Histogram } from '../../ports/metrics.ts';
 import type { JobRunner } from '../../server/job-runner.ts';
 import type { DatabaseSnapshot, SnapshotSource } from '../../server/snapshot-source.ts';
+import type { DiskUse } from '../disk-use.ts';
 import { DatabaseWriter } from './database-writer.ts';
 import { GatheringFile } from './gathering-file.ts';
 import { SnapshotJob, type MetaRows } from './snapshot-job.ts';
@@ -21,6 +22,7 @@ export interface DatabaseSnapshotsParts {
   readonly buffer: WriteBuffer;
   readonly jobs: JobRunner;
   readonly clock: Clock;
+  readonly diskUse: DiskUse;
   /** The rows of bucket `meta` that must match the state pinned in the same step. */
   readonly meta: () => MetaRows;
   /** Version of the storage schema; empty where the database does not say. */
@@ -42,16 +44,18 @@ export class DatabaseSnapshots implements SnapshotSource {
   }
 
   async open(): Promise<DatabaseSnapshot> {
-    const { files, dir, buffer, jobs, clock, meta, version, seconds } = this.#parts;
+    const { files, dir, buffer, jobs, clock, diskUse, meta, version, seconds } = this.#parts;
     const startMs = clock.monotonicMs();
     const path = `${dir}/${this.#next++}${SUFFIX}`;
     const file = files.open(path, 'create');
     const close = (): void => {
       seconds?.observe((clock.monotonicMs() - startMs) / 1000);
       file.close();
+      diskUse.begin();
       // Where it fails, the next start removes it.
-      files.removeAsync(path, () => {});
+      files.removeAsync(path, () => diskUse.end());
     };
+    diskUse.begin();
     try {
       const gathered = new GatheringFile(file);
       const writer = new DatabaseWriter(gathered);
@@ -62,6 +66,8 @@ export class DatabaseSnapshots implements SnapshotSource {
     } catch (error) {
       close();
       throw error;
+    } finally {
+      diskUse.end();
     }
   }
 }

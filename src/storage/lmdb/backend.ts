@@ -5,6 +5,7 @@ import { assert, must } from '../../base/assert.ts';
 import type { Backend, BackendView, Batch } from '../../mvcc/backend.ts';
 import { Committer } from './commit.ts';
 import type { Environment } from './environment.ts';
+import { DiskUse } from '../disk-use.ts';
 import { LmdbView } from './view.ts';
 import { fileBytes, openDataFile, rewriteDataFile } from './data-file.ts';
 import type { DataFileOptions, RewrittenFile } from './data-file.ts';
@@ -35,6 +36,7 @@ export class LmdbBackend implements Backend {
   readonly #options: DataFileOptions;
   #environment: Environment;
   #committer: Committer;
+  readonly #diskUse = new DiskUse(() => performance.now());
   #state: State = 'ready';
   #failure: Error | undefined;
   /** In the order they were opened. Those from before a defragmentation hold the former environment. */
@@ -62,7 +64,9 @@ export class LmdbBackend implements Backend {
   /** The batch and its bytes must not change until `done`. */
   commit(batch: Batch, done: (error: Error | undefined) => void): void {
     this.#start('committing');
+    this.#diskUse.begin();
     this.#committer.commit(batch, (error) => {
+      this.#diskUse.end();
       this.#forgetSizes();
       if (error === undefined) {
         this.#state = 'ready';
@@ -78,15 +82,17 @@ export class LmdbBackend implements Backend {
   /** An error leaves the backend as it was, and usable. */
   defragment(done: (error: Error | undefined) => void): void {
     this.#start('defragmenting');
+    this.#diskUse.begin();
     rewriteDataFile(this.#environment, this.#options, (error, rewritten) => {
       this.#state = 'ready';
+      this.#diskUse.end();
       if (rewritten !== undefined) this.#replaceEnvironment(rewritten);
       done(error);
     });
   }
 
   get isWriting(): boolean {
-    return this.#state === 'committing' || this.#state === 'defragmenting';
+    return this.#diskUse.isBusy;
   }
 
   sizeBytes(): number {
@@ -133,7 +139,7 @@ export class LmdbBackend implements Backend {
     this.#environment = rewritten.environment;
     this.#committer = new Committer(rewritten.environment);
     this.#forgetSizes();
-    if (former.activeTxns === 0) rewritten.retire(former);
+    if (former.activeTxns === 0) this.#retire(rewritten, former);
     else this.#formers.set(former, rewritten);
   }
 
@@ -141,8 +147,14 @@ export class LmdbBackend implements Backend {
     this.#views.delete(view);
     const former = view.environment;
     if (former === this.#environment || former.activeTxns > 0) return;
-    must(this.#formers.get(former), 'environment of a closed view').retire(former);
+    this.#retire(must(this.#formers.get(former), 'environment of a closed view'), former);
     this.#formers.delete(former);
+  }
+
+  /** A truncation of hundreds of megabytes holds up the file system's journal, and with it the log's syncs. */
+  #retire(rewritten: RewrittenFile, former: Environment): void {
+    this.#diskUse.begin();
+    rewritten.retire(former, () => this.#diskUse.end());
   }
 
   #forgetSizes(): void {

@@ -19,6 +19,7 @@ import { dirname } from 'node:path';
 import { checkDataFile } from './file-header.ts';
 import { Environment } from './environment.ts';
 import type { EnvironmentOptions } from './environment.ts';
+import { warmUp } from './warm-up.ts';
 
 export type DataFileOptions = EnvironmentOptions;
 
@@ -71,29 +72,36 @@ export function rewriteDataFile(
   };
   environment.copyCompact(temporary, (error) => {
     if (error !== undefined) return fail(error);
-    try {
-      primeCopy({ ...options, path: temporary });
-    } catch (error) {
-      return fail(error);
-    }
-    syncFile(temporary, (error) => {
-      if (error !== undefined) return fail(error);
-      let rewritten: RewrittenFile;
+    warmUp(temporary, warmBytesMax(), () => {
       try {
-        rewritten = installCopy(options);
+        primeCopy({ ...options, path: temporary });
       } catch (error) {
         return fail(error);
       }
-      // From here on the new file counts, even should this sync fail: the next commit would then fail as well.
-      syncFile(dirname(path), (error) => done(error, rewritten));
+      syncFile(temporary, (error) => {
+        if (error !== undefined) return fail(error);
+        let rewritten: RewrittenFile;
+        try {
+          rewritten = installCopy(options);
+        } catch (error) {
+          return fail(error);
+        }
+        // From here on the new file counts, even should this sync fail: the next commit would then fail as well.
+        syncFile(dirname(path), (error) => done(error, rewritten));
+      });
     });
   });
+}
+
+/** What is cached of the former file goes when that is freed; beyond half of what is there, others would have to make room. */
+function warmBytesMax(): number {
+  return process.availableMemory() / 2;
 }
 
 export interface RewrittenFile {
   readonly environment: Environment;
   /** Ends the former environment and frees its file; when nobody reads it any more. */
-  retire(former: Environment): void;
+  retire(former: Environment, done: () => void): void;
 }
 
 /** Unsynced: the file is synced as a whole afterwards, off this thread. */
@@ -119,17 +127,18 @@ function installCopy(options: DataFileOptions): RewrittenFile {
     closeSync(formerFd);
     throw error;
   }
-  return { environment, retire: (former) => freeFile(formerFd, former) };
+  return { environment, retire: (former, done) => freeFile(formerFd, former, done) };
 }
 
 /**
  * Closing the last descriptor of a deleted file, and unmapping it, take 20 ms per 100 MB. Truncating it does that work
  * first, on a thread of libuv's pool.
  */
-function freeFile(fd: number, environment: Environment): void {
+function freeFile(fd: number, environment: Environment, done: () => void): void {
   ftruncate(fd, 0, () => {
     environment.close();
     closeSync(fd);
+    done();
   });
 }
 
