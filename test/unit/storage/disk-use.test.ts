@@ -47,7 +47,13 @@ test('a snapshot uses the disk while it is written and while it is removed, not 
   const jobs = new JobRunner(loop, () => false);
   const meta = (): Map<string, Uint8Array> => new Map();
   const snapshots = new DatabaseSnapshots({
-    ...{ files, dir: '/snap', buffer, jobs, clock: loop, diskUse, meta },
+    files,
+    dir: '/snap',
+    buffer,
+    jobs,
+    clock: loop,
+    diskUse,
+    meta,
     version: () => '3.6.0',
   });
 
