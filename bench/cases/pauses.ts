@@ -8,6 +8,7 @@ import {
   encodePutRequest,
   encodeRangeRequest,
   encodeSnapshotRequest,
+  encodeTxnRequest,
 } from '../../src/gen/rpc.ts';
 import type { BenchCase, Measurement } from '../case.ts';
 import { type Client, PATH } from '../load/client.ts';
@@ -73,6 +74,14 @@ function operations({ keys, baselineMs }: PauseSizes, compactRevision: number): 
       run: async (client) => {
         const { messages, bytes } = await client.drain(PATH.range, encodeRangeRequest(KEYS.range));
         if (messages !== 1 || bytes < keys * VALUE_BYTES) throw new Error(`a LIST of ${bytes} bytes`);
+      },
+    },
+    {
+      name: 'Txn of two such LISTs',
+      run: async (client) => {
+        const range = { requestRange: KEYS.range };
+        const { bytes } = await client.drain(PATH.txn, encodeTxnRequest({ success: [range, range] }));
+        if (bytes < 2 * keys * VALUE_BYTES) throw new Error(`a Txn of two LISTs of ${bytes} bytes`);
       },
     },
     { name: 'HashKV', run: (client) => atLeast(client, PATH.hashKv, encodeHashKVRequest({}), 1) },

@@ -2,6 +2,7 @@
 import { compareBytes } from '../base/bytes.ts';
 import { decodeKeyValue } from '../gen/mvccpb.ts';
 import { CompareResult, CompareTarget, type Compare, type RangeRequest } from '../gen/rpc.ts';
+import type { Borrower } from '../mvcc/backend.ts';
 import type { KeyVersion } from '../mvcc/key-index.ts';
 import { rangeOf } from './range-of.ts';
 
@@ -28,15 +29,39 @@ export function allHold(compares: readonly Compare[], reader: CompareReader): bo
   return compares.every((compare) => holds(compare, reader));
 }
 
-/** Every key in the range must satisfy it. No key at all compares as zeroes, and never satisfies a comparison of values. */
+/** Every key in the range must satisfy it. */
 function holds(compare: Compare, reader: CompareReader): boolean {
   if (compare.rangeEnd.length === 0 && compare.target !== CompareTarget.VALUE) {
     const found = reader.versionOf(compare.key);
     return subjectHolds(compare, found === undefined ? ABSENT : subjectOf(found));
   }
   const { kvs } = reader.range(rangeOf(compare.key, compare.rangeEnd));
-  if (kvs.length === 0) return compare.target !== CompareTarget.VALUE && subjectHolds(compare, ABSENT);
-  return kvs.every((kv) => subjectHolds(compare, decodeKeyValue(kv)));
+  const comparison = new RangeComparison(compare);
+  for (const kv of kvs) comparison.take(kv, 0, kv.length);
+  return comparison.holds;
+}
+
+/** A comparison that is shown the keys of its range, one by one. */
+export class RangeComparison implements Borrower {
+  readonly #compare: Compare;
+  #keys = 0;
+  #allHold = true;
+
+  constructor(compare: Compare) {
+    this.#compare = compare;
+  }
+
+  /** An encoded KeyValue. */
+  take(bytes: Uint8Array, start: number, end: number): void {
+    this.#keys++;
+    this.#allHold &&= subjectHolds(this.#compare, decodeKeyValue(bytes.subarray(start, end)));
+  }
+
+  /** After the last key. No key at all compares as zeroes, and never satisfies a comparison of values. */
+  get holds(): boolean {
+    if (this.#keys > 0) return this.#allHold;
+    return this.#compare.target !== CompareTarget.VALUE && subjectHolds(this.#compare, ABSENT);
+  }
 }
 
 /** The value is not looked at. */

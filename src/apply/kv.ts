@@ -70,7 +70,7 @@ export function applyTxn(
   return { header: { revision: txn.revision }, succeeded, responses };
 }
 
-/** A read-only txn, answered from the store without going through the log. */
+/** A read-only txn, answered from the store without going through the log: one that reads single keys, and so takes no time. */
 export function readOnlyTxn(store: MvccStore, request: TxnRequest): TxnResponseInit {
   const revision = store.currentRev;
   const { totals } = store;
@@ -89,6 +89,8 @@ export function readOnlyTxn(store: MvccStore, request: TxnRequest): TxnResponseI
   if (totals.ranges - rangesBefore > 1) totals.txns++;
   return { header: { revision }, succeeded, responses };
 }
+
+export type Revisions = Pick<MvccStore, 'currentRev' | 'compactRev'>;
 
 /** Which branch each txn of the tree takes. */
 interface Path {
@@ -151,10 +153,10 @@ function writesKey({ requestPut: put, requestDeleteRange: del }: RequestOp, key:
 }
 
 /** Inside a txn only 0 means "now": a negative revision is compared as it stands. */
-function checkRangeRevision(store: MvccStore, request: RangeRequest): void {
+export function checkRangeRevision({ currentRev, compactRev }: Revisions, request: RangeRequest): void {
   if (request.revision === 0) return;
-  if (request.revision > store.currentRev) throw etcdError('FutureRev');
-  if (request.revision < store.compactRev) throw etcdError('Compacted');
+  if (request.revision > currentRev) throw etcdError('FutureRev');
+  if (request.revision < compactRev) throw etcdError('Compacted');
 }
 
 function runPath(txn: WriteTxn, path: Path): TxnResponseInit {

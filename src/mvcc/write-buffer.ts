@@ -236,6 +236,8 @@ export class Snapshot implements ScanReader {
   readonly #pinnedAt: number;
   readonly #onRelease: () => void;
   #released = false;
+  /** Handles that share() gave out and that are not released. */
+  #shares = 0;
 
   constructor(reader: ScanReader, flushes: () => number, onRelease: () => void) {
     this.#reader = reader;
@@ -269,8 +271,18 @@ export class Snapshot implements ScanReader {
     return this.#reader.last(table, before);
   }
 
+  /** One more handle on the same state, to be released before this one. */
+  share(): Snapshot {
+    assert(!this.#released, 'share of a released snapshot');
+    this.#shares++;
+    return new Snapshot(this.#reader, this.#flushes, () => {
+      this.#shares--;
+    });
+  }
+
   release(): void {
     assert(!this.#released, 'snapshot released twice');
+    assert(this.#shares === 0, 'snapshot released before those that share it', { shares: this.#shares });
     this.#released = true;
     this.#onRelease();
   }

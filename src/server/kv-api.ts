@@ -2,10 +2,10 @@
 import { authorizeRange, authorizeTxn } from '../apply/authorize.ts';
 import { readOnlyTxn } from '../apply/kv.ts';
 import { putCost, txnCost } from '../apply/quota-cost.ts';
-import { isReadOnlyTxn, isSerializableTxn } from '../apply/txn-kind.ts';
+import { isSerializableTxn, readsSingleKeys } from '../apply/txn-kind.ts';
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../apply/validate.ts';
 import { etcdError } from '../base/etcd-error.ts';
-import { AlarmType, encodeRangeResponse } from '../gen/rpc.ts';
+import { AlarmType, encodeRangeResponse, encodeTxnResponse } from '../gen/rpc.ts';
 import type {
   CompactionRequest,
   CompactionResponseInit,
@@ -24,6 +24,7 @@ import type { HeldBytes } from './held-bytes.ts';
 import { LargeReads } from './large-reads.ts';
 import { MeasuredReads, type ReadDurations } from './measured-reads.ts';
 import { RangeAnswerJob } from './range-answer-job.ts';
+import { TxnAnswerJob, encodeTxnAnswer } from './txn-answer-job.ts';
 
 export class KvApi {
   readonly #core: ServerCore;
@@ -59,11 +60,17 @@ export class KvApi {
     return this.#core.propose(caller, 'deleteRange', encoded, { kind: 'deleteRange', request });
   }
 
-  txn(caller: Caller, request: TxnRequest, encoded: Uint8Array): TxnResponseInit | Promise<TxnResponseInit> {
+  /** One that writes: see readTxn. */
+  txn(caller: Caller, request: TxnRequest, encoded: Uint8Array): Promise<TxnResponseInit> {
     const cost = txnCost(request);
     if (cost > 0) this.#refuseWithoutRoom(cost);
     validateTxn(request, this.#core.parts.limits.txnOpsMax);
-    if (!isReadOnlyTxn(request)) return this.#core.propose(caller, 'txn', encoded, { kind: 'txn', request });
+    return this.#core.propose(caller, 'txn', encoded, { kind: 'txn', request });
+  }
+
+  /** One that isReadOnlyTxn. The encoded answer in pieces. */
+  readTxn(caller: Caller, request: TxnRequest): Uint8Array[] | Promise<Uint8Array[]> {
+    validateTxn(request, this.#core.parts.limits.txnOpsMax);
     const waiting = isSerializableTxn(request) ? undefined : this.#core.linearizable();
     return this.#reads.run('ReadonlyTxn', waiting, () => this.#readTxn(caller, request));
   }
@@ -88,16 +95,30 @@ export class KvApi {
     return answer;
   }
 
-  #readTxn(caller: Caller, request: TxnRequest): TxnResponseInit | Promise<TxnResponseInit> {
+  #readTxn(caller: Caller, request: TxnRequest): Uint8Array[] | Promise<Uint8Array[]> {
+    return this.#core.parts.auth.enabled ? this.#readTxnAs(caller, request) : this.#readTxnNow(caller, request);
+  }
+
+  async #readTxnAs(caller: Caller, request: TxnRequest): Promise<Uint8Array[]> {
     const { auth, authenticator, store } = this.#core.parts;
-    if (!auth.enabled) return readOnlyTxn(store, request);
-    return authenticator
-      .permit(caller, (_, user) => authorizeTxn(auth, (id) => store.keysOf(id), user, request))
-      .then((who) => {
-        const answer = readOnlyTxn(store, request);
-        authenticator.checkFresh(who);
-        return answer;
-      });
+    const keysOf = (id: bigint): readonly Uint8Array[] => store.keysOf(id);
+    const who = await authenticator.permit(caller, (_, user) => authorizeTxn(auth, keysOf, user, request));
+    const answer = await this.#readTxnNow(caller, request);
+    authenticator.checkFresh(who);
+    return answer;
+  }
+
+  /** As #readNow: with ranges in slices, all at one revision. */
+  #readTxnNow(caller: Caller, request: TxnRequest): Uint8Array[] | Promise<Uint8Array[]> {
+    const { store } = this.#core.parts;
+    if (!readsSingleKeys(request)) return this.#readTxnSliced(caller, request);
+    return [encodeTxnResponse(this.#core.withHeader(readOnlyTxn(store, request)))];
+  }
+
+  async #readTxnSliced(caller: Caller, request: TxnRequest): Promise<Uint8Array[]> {
+    const { store } = this.#core.parts;
+    const answer = await this.#large.run(caller, () => new TxnAnswerJob(store, request));
+    return encodeTxnAnswer(answer, this.#core.header(answer.revision));
   }
 
   /** The encoded answer in pieces. Longer ranges are read in slices, all at the revision of the first. */
@@ -110,7 +131,9 @@ export class KvApi {
 
   async #readSliced(caller: Caller, request: RangeRequest): Promise<Uint8Array[]> {
     const { store } = this.#core.parts;
-    const { revision, builder, count, more } = await this.#large.run(caller, () => new RangeAnswerJob(store, request));
+    const { revision, builder, count, more } = await this.#large.run(caller, () => {
+      return new RangeAnswerJob((builder) => store.rangeJob(request, builder));
+    });
     return builder.finish(this.#core.header(revision), count, more);
   }
 

@@ -1,8 +1,6 @@
 /** A range read into the message that answers it, in slices. */
 import { must } from '../base/assert.ts';
-import type { RangeRequest } from '../gen/rpc.ts';
 import type { RangeResult } from '../mvcc/range.ts';
-import type { MvccStore } from '../mvcc/store.ts';
 import type { Job } from '../ports/job.ts';
 import type { AnswerJob } from './large-reads.ts';
 import { AppendJob, RangeResponseBuilder } from './range-response-builder.ts';
@@ -22,8 +20,9 @@ export class RangeAnswerJob implements AnswerJob<RangeAnswer> {
   /** Those that were read in another order than that of keys, and so not into the message. */
   #append: AppendJob | undefined;
 
-  constructor(store: MvccStore, request: RangeRequest) {
-    this.#range = store.rangeJob(request, this.#builder);
+  /** `read`: begins the range, which shows its KeyValues to the builder. */
+  constructor(read: (builder: RangeResponseBuilder) => Job<RangeResult>) {
+    this.#range = read(this.#builder);
   }
 
   get heldBytes(): number {

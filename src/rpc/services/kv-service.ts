@@ -13,6 +13,7 @@ import {
   type TxnResponseInit,
 } from '../../gen/rpc.ts';
 import { KVService } from '../../gen/services.ts';
+import { isReadOnlyTxn } from '../../apply/txn-kind.ts';
 import type { ServerCore } from '../../server/core.ts';
 import type { KvApi } from '../../server/kv-api.ts';
 import { rangeStream } from '../../server/range-stream.ts';
@@ -46,8 +47,10 @@ export function registerKv(registry: ServiceRegistry, core: ServerCore, kv: KvAp
   });
   registry.unary(Txn.path, (ctx, bytes) => {
     checkTxnSize(bytes, core.parts.limits.txnOpsMax);
-    const response = kv.txn(ctx, decodeTxnRequest(bytes), bytes);
-    return response instanceof Promise ? response.then(encodeTxn) : encodeTxn(response);
+    const request = decodeTxnRequest(bytes);
+    if (!isReadOnlyTxn(request)) return kv.txn(ctx, request, bytes).then(encodeTxn);
+    const response = kv.readTxn(ctx, request);
+    return response instanceof Promise ? response.then(messageOf) : messageOf(response);
   });
   registry.unary(Compact.path, async (ctx, bytes) => {
     const response = await kv.compact(ctx, decodeCompactionRequest(bytes), bytes);

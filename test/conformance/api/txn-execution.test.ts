@@ -45,6 +45,36 @@ describeTargets('txn execution', (target) => {
     expect(responses[3]?.response_txn).toMatchObject({ succeeded: false, responses: [] });
   });
 
+  it('reads long ranges at one revision, while others write', async () => {
+    const { client } = target();
+    const key = target().prefix();
+    const put100 = (from: number): Promise<unknown> =>
+      client.txn({ success: Array.from({ length: 100 }, (_, i) => put(`${key}${from + i}`, 'x'.repeat(500))) });
+    for (let from = 1000; from < 6000; from += 100) await put100(from);
+    const range = { ...under(key), limit: 4000 };
+    const reading = client.txn({
+      compare: [{ ...under(key), target: 'VERSION', result: 'GREATER', version: 0 }],
+      success: [{ request_range: range }, { request_range: { ...range, sort_order: 'DESCEND' } }],
+      failure: [{ request_range: { key } }],
+    });
+    const writing = Promise.all([put100(1000), put100(5900), client.deleteRange({ key: `${key}3000` })]);
+    const { header, succeeded, responses } = await reading;
+    await writing;
+    const ranges = responses.map(({ response_range }) => response_range);
+    expect({ succeeded, answers: ranges.length }).toEqual({ succeeded: true, answers: 2 });
+    const [first, second] = ranges;
+    const past = { ...range, revision: header.revision };
+    for (const [answer, order] of [
+      [first, 'ASCEND'],
+      [second, 'DESCEND'],
+    ] as const) {
+      const { kvs, count, more } = await client.range({ ...past, sort_order: order });
+      expect(answer?.header?.revision).toBe(header.revision);
+      expect({ count: answer?.count, more: answer?.more }).toEqual({ count, more });
+      expect(answer?.kvs.map(plainKv)).toEqual(kvs.map(plainKv));
+    }
+  });
+
   it('gives all its writes one revision', async () => {
     const { client } = target();
     const key = target().prefix();
