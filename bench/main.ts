@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { allCases, clusterCases } from './cases/all.ts';
 import { h2loadVersion } from './load/h2load.ts';
 import { describeMachine } from './machine.ts';
+import { longestStandstillMs } from './standstill.ts';
 import { chooseCases, parseOptions } from './options.ts';
 import { markdown } from './report/markdown.ts';
 import { Progress } from './report/progress.ts';
@@ -35,6 +36,7 @@ async function main(): Promise<number> {
   try {
     const loadGenerator = h2loadVersion();
     const machine = describeMachine(workDir);
+    const beforeMs = await longestStandstillMs(sizes.standstillMs);
     const servers = options.servers.map((kind) => (kind === 'quorate' ? quorateSpec(workDir) : etcdSpec()));
     const commit = sourceCommit();
     const progress = new Progress(cases.length * rounds * servers.length);
@@ -49,12 +51,14 @@ async function main(): Promise<number> {
       onStepDone: (error) => progress.stepDone(error),
     });
     progress.stop();
+    const afterMs = await longestStandstillMs(sizes.standstillMs);
     const results: Results = {
       date: new Date().toISOString(),
       size: options.size,
       rounds,
       members: options.members,
       machine,
+      standstillMs: { before: beforeMs, after: afterMs },
       versions: Object.fromEntries(servers.map(({ kind, version }) => [kind, version])),
       commit,
       fsync: true,

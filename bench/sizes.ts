@@ -3,6 +3,8 @@ export interface Sizes {
   readonly rounds: number;
   /** How long a load is measured, and how long it runs before. */
   readonly loadMs: number;
+  /** How long the machine alone is watched. */
+  readonly standstillMs: number;
   readonly warmupMs: number;
   /** Longer where one call follows another: V8 compiles what was called often enough, and a few thousand calls per second take long. */
   readonly sequentialWarmupMs: number;
@@ -40,6 +42,7 @@ export type SizeName = 'smoke' | 'medium' | 'full';
 const MEDIUM: Sizes = {
   rounds: 3,
   loadMs: 3000,
+  standstillMs: 5000,
   warmupMs: 1500,
   sequentialWarmupMs: 5000,
   keys: 10_000,
@@ -60,6 +63,7 @@ export const SIZES: Readonly<Record<SizeName, Sizes>> = {
   smoke: {
     rounds: 1,
     loadMs: 150,
+    standstillMs: 100,
     warmupMs: 100,
     sequentialWarmupMs: 100,
     keys: 200,

@@ -2,7 +2,7 @@ import type { Results, Row, Figure } from './results.ts';
 
 /** The results as a page of Markdown: the circumstances, the table, the goals that are missed. */
 export function markdown(results: Results): string {
-  const { machine, versions } = results;
+  const { machine, standstillMs, versions } = results;
   const lines = [
     `# Benchmark of ${results.date.slice(0, 10)}${results.members > 1 ? `: clusters of ${results.members} members` : ''}`,
     '',
@@ -11,7 +11,8 @@ export function markdown(results: Results): string {
     '',
     `${machine.cores} x ${machine.cpuModel}, ${machine.memoryGB} GB, Linux ${machine.kernel}, ${machine.fileSystem} ` +
       `(fdatasync of 4 kB: ${machine.fdatasyncMicros} µs), Node ${machine.node}, ${results.loadGenerator}; ` +
-      `load average before: ${machine.loadAverageBefore}.`,
+      `load average before: ${machine.loadAverageBefore}. A thread that only looked at the clock, one on each core and nothing else running, ` +
+      `stood still for up to ${amount(standstillMs.before)} ms before, ${amount(standstillMs.after)} ms after.`,
     '',
     'Median of the rounds (smallest – largest). Ratio: how many times better quorate is; below 1 etcd is better.',
     '',

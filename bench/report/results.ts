@@ -35,6 +35,8 @@ export interface Results {
   /** 1: servers alone. */
   readonly members: number;
   readonly machine: Machine;
+  /** The longest time for which the idle machine let a thread that wanted to run not run, before and after all cases. */
+  readonly standstillMs: { readonly before: number; readonly after: number };
   readonly versions: Readonly<Partial<Record<ServerKind, string>>>;
   /** The commit that quorate was built from, with a + when files were changed since; empty outside a checkout. */
   readonly commit: string;

@@ -43,6 +43,7 @@ function results(rows: readonly Row[], failures: readonly string[] = []): Result
       node: 'v24.0.0',
       loadAverageBefore: 0.1,
     },
+    standstillMs: { before: 1.5, after: 28.81 },
     versions: { quorate: '0.1.0', etcd: '3.5.30' },
     commit: 'abc1234',
     fsync: true,
@@ -80,6 +81,7 @@ describe('the page', () => {
     const page = markdown(results([...rowsOf(PUT), ...rowsOf(RESTART)], ['put-1x1, round 2, etcd: fell over\nbadly']));
     expect(page).toContain('| put, one by one | rate | 200/s (100 – 300) | 400/s (380 – 420) | 0.50 |');
     expect(page).toContain('quorate 0.1.0 (abc1234) and etcd 3.5.30');
+    expect(page).toContain('stood still for up to 1.50 ms before, 28.8 ms after');
     expect(page).toContain('- restart-100k, until healthy: 600 ms, goal 500 ms');
     expect(page).toContain('- put-1x1, round 2, etcd: fell over badly');
   });
