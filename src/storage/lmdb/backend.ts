@@ -7,6 +7,7 @@ import { Committer } from './commit.ts';
 import type { Environment } from './environment.ts';
 import { DiskUse } from '../disk-use.ts';
 import { LmdbView } from './view.ts';
+import { WarmUp } from './warm-up.ts';
 import { fileBytes, openDataFile, rewriteDataFile } from './data-file.ts';
 import type { DataFileOptions, RewrittenFile } from './data-file.ts';
 
@@ -43,6 +44,8 @@ export class LmdbBackend implements Backend {
   readonly #views = new Map<LmdbView, number>();
   /** Replaced by a defragmentation, but with open views; and the file that replaced each. */
   readonly #formers = new Map<Environment, RewrittenFile>();
+  /** Of the file that the last defragmentation made. */
+  #warmUp: WarmUp | undefined;
   /** undefined: to be read again. */
   #sizeBytes: number | undefined;
   #sizeInUseBytes: number | undefined;
@@ -116,6 +119,7 @@ export class LmdbBackend implements Backend {
   }
 
   close(): void {
+    this.#warmUp?.stop();
     assert(this.#views.size === 0, 'backend closed under open views', { views: this.#views.size });
     assert(this.#state === 'ready' || this.#state === 'failed', `backend closed while ${this.#state}`);
     // After a failure the writer may still hold LMDB's lock, and closing would wait for it for ever.
@@ -139,6 +143,9 @@ export class LmdbBackend implements Backend {
     this.#environment = rewritten.environment;
     this.#committer = new Committer(rewritten.environment);
     this.#forgetSizes();
+    this.#warmUp?.stop();
+    // What is cached of the former file goes when that is freed; beyond half of what there is, others would have to make room.
+    this.#warmUp = new WarmUp(this.#options.path, process.availableMemory() / 2);
     if (former.activeTxns === 0) this.#retire(rewritten, former);
     else this.#formers.set(former, rewritten);
   }

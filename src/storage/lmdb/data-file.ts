@@ -19,7 +19,7 @@ import { dirname } from 'node:path';
 import { checkDataFile } from './file-header.ts';
 import { Environment } from './environment.ts';
 import type { EnvironmentOptions } from './environment.ts';
-import { warmUp } from './warm-up.ts';
+import { warmUpEnds } from './warm-up.ts';
 
 export type DataFileOptions = EnvironmentOptions;
 
@@ -72,7 +72,7 @@ export function rewriteDataFile(
   };
   environment.copyCompact(temporary, (error) => {
     if (error !== undefined) return fail(error);
-    warmUp(temporary, warmBytesMax(), () => {
+    warmUpEnds(temporary, () => {
       try {
         primeCopy({ ...options, path: temporary });
       } catch (error) {
@@ -91,11 +91,6 @@ export function rewriteDataFile(
       });
     });
   });
-}
-
-/** What is cached of the former file goes when that is freed; beyond half of what is there, others would have to make room. */
-function warmBytesMax(): number {
-  return process.availableMemory() / 2;
 }
 
 export interface RewrittenFile {
