@@ -14,6 +14,14 @@ const SYNCS_AFTER_SLOW_MAX = 4096;
 const SYNCS_TO_FORGIVE = 256;
 /** But one that takes this long in the pool has waited for the disk. */
 const SLOW_POOL_SYNC_MS = 4;
+/**
+ * A disk that has just taken much goes on writing behind its cache: a sync is slow now and then for some seconds. What was written
+ * counts less and less, this much per second; from BURST_BYTES on, everything goes to the pool.
+ */
+const FORGOTTEN_BYTES_PER_SECOND = 8 << 20;
+const BURST_BYTES = 16 << 20;
+/** Four seconds after a long burst it is over. */
+const REMEMBERED_BYTES_MAX = 48 << 20;
 /** How long one turn of the event loop may spend in inline syncs, before others get their turn. */
 const INLINE_MS_PER_TURN_MAX = 1;
 
@@ -32,18 +40,24 @@ export class SyncPolicy {
   #fastInARow = 0;
   #inlineMsThisTurn = 0;
   #turnEndAwaited = false;
+  /** Written lately, as of #rememberedMs. */
+  #rememberedBytes = 0;
+  #rememberedMs: number;
 
   /** `isDiskBusy`: whether others write to it so that a sync may take long, however fast the last ones were. */
   constructor(clock: Clock, allowed: boolean, isDiskBusy: () => boolean = () => false) {
     this.#clock = clock;
     this.#allowed = allowed;
     this.#isDiskBusy = isDiskBusy;
+    this.#rememberedMs = clock.monotonicMs();
   }
 
-  /** `calls`: how many calls wait for the group. */
+  /** Asked once for each group that is one write, and then written. `calls`: how many calls wait for it. */
   inline(calls: number, bytes: number): boolean {
+    const writtenBytes = this.#remember(bytes);
     return (
       this.#allowed &&
+      writtenBytes < BURST_BYTES &&
       calls <= INLINE_CALLS_MAX &&
       bytes <= INLINE_BYTES_MAX &&
       this.#penalty === 0 &&
@@ -67,6 +81,14 @@ export class SyncPolicy {
       this.#fastInARow = 0;
       this.#nextPenalty = Math.max(SYNCS_AFTER_SLOW, this.#nextPenalty / 2);
     }
+  }
+
+  #remember(bytes: number): number {
+    const nowMs = this.#clock.monotonicMs();
+    const forgottenBytes = ((nowMs - this.#rememberedMs) / 1000) * FORGOTTEN_BYTES_PER_SECOND;
+    this.#rememberedMs = nowMs;
+    this.#rememberedBytes = Math.min(Math.max(0, this.#rememberedBytes - forgottenBytes) + bytes, REMEMBERED_BYTES_MAX);
+    return this.#rememberedBytes;
   }
 
   #spendTurn(durationMs: number): void {

@@ -35,6 +35,27 @@ test('nothing is inline while others keep the disk busy', () => {
   expect(policy.inline(1, 100)).toBe(true);
 });
 
+test('nothing is inline while much is written, and for four seconds after', () => {
+  policy.observe(0.1, false);
+  const MB = 1 << 20;
+  // At the pace at which it is forgotten: for ever.
+  for (let second = 0; second < 100; second++) {
+    policy.inline(100, 8 * MB);
+    loop.nowMs += 1000;
+    expect(policy.inline(1, 100)).toBe(true);
+  }
+  for (let second = 0; second < 100; second++) {
+    policy.inline(100, 20 * MB);
+    expect(policy.inline(1, 100)).toBe(false);
+    loop.nowMs += 1000;
+  }
+  policy.inline(100, 48 * MB);
+  loop.nowMs += 3999;
+  expect(policy.inline(1, 100)).toBe(false);
+  loop.nowMs += 2;
+  expect(policy.inline(1, 100)).toBe(true);
+});
+
 test('one slow sync sends the next ones to the thread pool, twice as many each time', () => {
   policy.observe(0.1, false);
   for (const count of [16, 32, 64]) {
