@@ -76,13 +76,7 @@ export function readOnlyTxn(store: MvccStore, request: TxnRequest): TxnResponseI
   const { totals } = store;
   const rangesBefore = totals.ranges;
   const succeeded = allHold(request.compare, store);
-  const ranges: RangeRequest[] = [];
-  for (const op of succeeded ? request.success : request.failure) {
-    if (op.requestRange === undefined) throw etcdError('KeyNotFound');
-    checkRangeRevision(store, op.requestRange);
-    ranges.push(op.requestRange);
-  }
-  const responses = ranges.map((query) => {
+  const responses = readQueries(store, request, succeeded).map((query) => {
     const { kvs, count, more } = store.range(query);
     return { responseRange: { header: { revision }, kvs, count, more } };
   });
@@ -90,7 +84,16 @@ export function readOnlyTxn(store: MvccStore, request: TxnRequest): TxnResponseI
   return { header: { revision }, succeeded, responses };
 }
 
-export type Revisions = Pick<MvccStore, 'currentRev' | 'compactRev'>;
+type Revisions = Pick<MvccStore, 'currentRev' | 'compactRev'>;
+
+/** The ranges of one branch of a read-only txn, all checked before anything is read. */
+export function readQueries(revisions: Revisions, request: TxnRequest, succeeded: boolean): RangeRequest[] {
+  return (succeeded ? request.success : request.failure).map(({ requestRange }) => {
+    if (requestRange === undefined) throw etcdError('KeyNotFound');
+    checkRangeRevision(revisions, requestRange);
+    return requestRange;
+  });
+}
 
 /** Which branch each txn of the tree takes. */
 interface Path {
@@ -153,7 +156,7 @@ function writesKey({ requestPut: put, requestDeleteRange: del }: RequestOp, key:
 }
 
 /** Inside a txn only 0 means "now": a negative revision is compared as it stands. */
-export function checkRangeRevision({ currentRev, compactRev }: Revisions, request: RangeRequest): void {
+function checkRangeRevision({ currentRev, compactRev }: Revisions, request: RangeRequest): void {
   if (request.revision === 0) return;
   if (request.revision > currentRev) throw etcdError('FutureRev');
   if (request.revision < compactRev) throw etcdError('Compacted');

@@ -447,6 +447,16 @@ function varintLength(value: number): number {
   return length;
 }
 
+/** What comes before the bytes of a field: its tag of one byte and their length, at most 5. Returns where they begin. */
+export function putFieldPrefix(out: Uint8Array, start: number, tag: number, bytes: number): number {
+  let at = start;
+  let length = bytes;
+  out[at++] = tag;
+  for (; length > 0x7f; length >>>= 7) out[at++] = (length & 0x7f) | 0x80;
+  out[at++] = length;
+  return at;
+}
+
 const shared = new WireWriter();
 
 /** The writer that all encode functions share: encoding is synchronous and never nests, so one is enough. */

@@ -1,9 +1,9 @@
 /** A read-only txn: its comparisons and ranges, one after the other, in slices, all of the state at its first step. */
-import { checkRangeRevision } from '../apply/kv.ts';
+import { readQueries } from '../apply/kv.ts';
 import { RangeComparison } from '../apply/compare.ts';
 import { rangeOf } from '../apply/range-of.ts';
-import { etcdError } from '../base/etcd-error.ts';
 import { must } from '../base/assert.ts';
+import { putFieldPrefix } from '../base/wire.ts';
 import { encodeTxnResponse, type RangeRequest, type ResponseHeaderInit, type TxnRequest } from '../gen/rpc.ts';
 import { PinnedSource } from '../mvcc/pinned-source.ts';
 import { RangeJob } from '../mvcc/range.ts';
@@ -80,14 +80,8 @@ export class TxnAnswerJob implements AnswerJob<TxnAnswer> {
     if (!comparison.holds) this.#choose(source, false);
   }
 
-  /** All is checked before anything is read. */
   #choose(source: PinnedSource, succeeded: boolean): void {
-    const queries = (succeeded ? this.#request.success : this.#request.failure).map(({ requestRange }) => {
-      if (requestRange === undefined) throw etcdError('KeyNotFound');
-      checkRangeRevision(source, requestRange);
-      return requestRange;
-    });
-    this.#branch = { succeeded, queries };
+    this.#branch = { succeeded, queries: readQueries(source, this.#request, succeeded) };
   }
 
   #read(source: PinnedSource, queries: readonly RangeRequest[], units: number): void {
@@ -121,16 +115,8 @@ export function encodeTxnAnswer({ succeeded, ranges }: TxnAnswer, header: Respon
 function beforeRange(rangeBytes: number): Uint8Array {
   const out = new Uint8Array(PREFIX_BYTES_MAX);
   const inner = new Uint8Array(PREFIX_BYTES_MAX);
-  const innerBytes = putTagged(inner, 0, RESPONSE_RANGE_TAG, rangeBytes);
-  const used = putTagged(out, 0, RESPONSES_TAG, innerBytes + rangeBytes);
+  const innerBytes = putFieldPrefix(inner, 0, RESPONSE_RANGE_TAG, rangeBytes);
+  const used = putFieldPrefix(out, 0, RESPONSES_TAG, innerBytes + rangeBytes);
   out.set(inner.subarray(0, innerBytes), used);
   return out.subarray(0, used + innerBytes);
-}
-
-function putTagged(out: Uint8Array, start: number, tag: number, length: number): number {
-  let at = start;
-  out[at++] = tag;
-  for (; length > 0x7f; length >>>= 7) out[at++] = (length & 0x7f) | 0x80;
-  out[at++] = length;
-  return at;
 }

@@ -15,6 +15,7 @@ import {
 } from '../../gen/rpc.ts';
 import { MaintenanceService } from '../../gen/services.ts';
 import { etcdError } from '../../base/etcd-error.ts';
+import { putFieldPrefix } from '../../base/wire.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ServerCore } from '../../server/core.ts';
 import { downgrade } from '../../server/downgrade.ts';
@@ -92,12 +93,7 @@ function beforeBlob(remainingBytes: number, version: string, blobBytes: number):
   const fields = encodeSnapshotResponse({ remainingBytes, version });
   const out = new Uint8Array(fields.length + BLOB_PREFIX_BYTES_MAX);
   out.set(fields);
-  let at = fields.length;
-  out[at++] = BLOB_TAG;
-  let length = blobBytes;
-  for (; length > 0x7f; length >>>= 7) out[at++] = (length & 0x7f) | 0x80;
-  out[at++] = length;
-  return out.subarray(0, at);
+  return out.subarray(0, putFieldPrefix(out, fields.length, BLOB_TAG, blobBytes));
 }
 
 /** Chunks of the file, then one with its SHA-256; the client checks that the size is a multiple of 512 plus 32. */
